@@ -1,0 +1,1 @@
+"""AWS, asynchronously. Nothing in here knows Covalent."""

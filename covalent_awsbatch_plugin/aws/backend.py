@@ -1,0 +1,287 @@
+"""The shared engine: one for each event loop and AWS identity, however many electrons use it.
+
+A task's way through it: its envelope goes to S3, its job to Batch, the poller waits for the job's
+end, and the outcome comes back from S3. ``execute`` is that way; cancellation may come at any
+point of it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import secrets
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from .. import contract
+from ..errors import BatchTaskError
+from ..perloop import PerLoop
+from . import logs
+from .definitions import Definitions
+from .jobs import JobDescription, worker_archive
+from .outcomes import settle
+from .poller import Poller
+from .session import Access, Session
+from .shutdown import guard
+from .storage import Storage
+from .submitter import Submitter, lacks_definition
+from .tasks import Cancelled, Running, Settled, TaskRequest, cancel_reason, job_spec, worker_key
+
+log = logging.getLogger("covalent_awsbatch_plugin")
+
+# How long an unused backend keeps its connections, in seconds.
+IDLE = 10.0
+
+# How long a server that stops gives each task to end its job: about what Covalent leaves us.
+SHUTDOWN_PATIENCE = 1.5
+
+
+class Backend:
+    """Everything that the tasks of one identity share."""
+
+    def __init__(self, access: Access) -> None:
+        self.session = Session(access)
+        self.definitions = Definitions(self.session)
+        self.submitter = Submitter(self.session)
+        self.poller = Poller(self.session)
+        self.running: dict[tuple[str, int], Running] = {}
+        self._storages: dict[tuple[str, str], Storage] = {}
+
+    def __repr__(self) -> str:
+        return f"<Backend {len(self.running)} running, {self.poller!r}, {self.submitter!r}>"
+
+    def storage(self, bucket: str, cache_dir: str) -> Storage:
+        """Return the storage of a bucket."""
+        key = (bucket, cache_dir)
+        if key not in self._storages:
+            self._storages[key] = Storage(self.session, bucket, cache_dir)
+        return self._storages[key]
+
+    async def close(self) -> None:
+        """Delete what is left to be deleted and close every connection."""
+        await self.poller.close()
+        await self.clean_up()
+        await self.session.close()
+
+    async def clean_up(self) -> None:
+        """Delete at once what was to be deleted later."""
+        await asyncio.gather(*(storage.clean_up() for storage in self._storages.values()))
+
+    # ---- A task's way
+
+    @contextlib.asynccontextmanager
+    async def task(self, request: TaskRequest) -> AsyncIterator[Running]:
+        """Register a task while it is under way; its objects go when it has ended."""
+        guard(end_all_tasks)
+        key = (request.dispatch_id, request.node_id)
+        running = self.running[key] = Running()
+        storage = self.storage(request.bucket, request.cache_dir)
+        storage.task_started(request.dispatch_id)
+        try:
+            yield running
+        finally:
+            if self.running.get(key) is running:
+                del self.running[key]
+            storage.task_ended(request.dispatch_id, request.keep_objects)
+
+    async def execute(
+        self,
+        request: TaskRequest,
+        running: Running,
+        task: contract.Task,
+        large: Mapping[str, Callable[[Path], None]],
+        on_submitted: Callable[[str], Awaitable[None]],
+    ) -> Settled:
+        """Run a task as a job.
+
+        Args:
+            request: The task and its job.
+            running: The task's registration.
+            task: The envelope.
+            large: For each part that is an object of its own, its key and what writes it.
+            on_submitted: Called with the job's id once it is known.
+
+        Raises:
+            Cancelled: The task was cancelled.
+            AWSError: AWS refused something.
+        """
+        await running.unless_cancelled(self._prepare(request, task, large))
+        await self._submit_and_tell(request, running, on_submitted)
+        try:
+            job = await running.unless_cancelled(
+                self.poller.wait(running.job_id, request.poll_freq)
+            )
+        except (Cancelled, asyncio.CancelledError) as stop:
+            await self._end_job(running.job_id, request, stop)
+            raise
+        except Exception:
+            await self._end_quietly(running.job_id, "Covalent lost touch with the job")
+            raise
+        if job is not None and job.stuck:
+            await self._end_quietly(running.job_id, f"cannot start: {job.status_reason}")
+        storage = self.storage(request.bucket, request.cache_dir)
+        settled = await settle(storage, request, running.job_id, job)
+        if job is None and settled.outcome is None:
+            await self._end_quietly(running.job_id, "Covalent was told that it does not exist")
+        self._discard(request, settled)
+        return await self._with_logs(request, settled)
+
+    async def _prepare(
+        self,
+        request: TaskRequest,
+        task: contract.Task,
+        large: Mapping[str, Callable[[Path], None]],
+    ) -> None:
+        """Upload, and meanwhile find the job definition."""
+        await asyncio.gather(
+            self.upload(request, task, large),
+            self.definitions.find_or_register(request.definition),
+        )
+
+    async def upload(
+        self,
+        request: TaskRequest,
+        task: contract.Task,
+        large: Mapping[str, Callable[[Path], None]],
+    ) -> None:
+        """Put a task's envelope and large parts, and the worker, into the bucket."""
+        storage = self.storage(request.bucket, request.cache_dir)
+        # First what all the dispatch's jobs wait for, or it would queue behind their envelopes.
+        await storage.put_shared(worker_key(request.dispatch_id), worker_archive())
+        await asyncio.gather(
+            *(storage.put_shared(key, write) for key, write in large.items()),
+            storage.put(
+                contract.task_key(request.dispatch_id, request.node_id),
+                contract.encode_task(task),
+            ),
+        )
+
+    async def _submit_and_tell(
+        self,
+        request: TaskRequest,
+        running: Running,
+        on_submitted: Callable[[str], Awaitable[None]],
+    ) -> None:
+        """Submit, never leaving a job behind that nobody knows of."""
+        submission = asyncio.ensure_future(self.submit(request))
+        try:
+            running.job_id = await asyncio.shield(submission)
+            await on_submitted(running.job_id)
+        except asyncio.CancelledError as stop:
+            with contextlib.suppress(asyncio.TimeoutError, BatchTaskError):
+                job_id = await asyncio.wait_for(submission, SHUTDOWN_PATIENCE)
+                await self._end_job(job_id, request, stop)
+            raise
+
+    async def submit(self, request: TaskRequest) -> str:
+        """Submit the job of a task whose envelope is in the bucket; return the job's id.
+
+        Raises:
+            AWSError: AWS refused it.
+        """
+        arn = await self.definitions.find_or_register(request.definition)
+        spec = job_spec(request, await self.session.identity(), secrets.token_hex(4))
+        try:
+            return await self.submitter.submit(spec, arn)
+        except BatchTaskError as error:
+            if not lacks_definition(error):
+                raise
+            # Somebody deregistered it since we found it.
+            self.definitions.forget(arn)
+            arn = await self.definitions.find_or_register(request.definition)
+            return await self.submitter.submit(spec, arn)
+
+    # ---- Its end
+
+    async def _with_logs(self, request: TaskRequest, settled: Settled) -> Settled:
+        returned = settled.outcome is not None and settled.outcome.status == contract.RETURNED
+        if settled.job is None or returned:
+            return settled
+        group = settled.job.log_group or request.definition.log_group
+        streams = list(dict.fromkeys(_streams(settled.job)))
+        identity = await self.session.identity()
+        region = self.session.access.region
+        links = {s: logs.console_link(region, group, s, identity.partition) for s in streams}
+        # An outcome holds the task's output, so the log has nothing to add.
+        wanted = [] if settled.outcome else streams
+        tails = await asyncio.gather(*(logs.tail(self.session, group, s) for s in wanted))
+        return replace(settled, links=links, log_tails=dict(zip(wanted, tails, strict=True)))
+
+    def _discard(self, request: TaskRequest, settled: Settled) -> None:
+        """Have the task's objects deleted, save a large result, which is still to be fetched."""
+        if request.keep_objects:
+            return
+        keys = [contract.task_key(request.dispatch_id, request.node_id)]
+        if settled.outcome is not None:
+            keys.append(
+                contract.outcome_key(request.prefix, settled.job_id, settled.outcome.attempt)
+            )
+        self.storage(request.bucket, request.cache_dir).discard(keys)
+
+    # ---- Ending jobs
+
+    async def cancel(self, dispatch_id: str, node_id: int, job_id: str | None) -> bool:
+        """Cancel a task; return whether there was one, or a job.
+
+        Covalent names all nodes that are to be cancelled, and all their jobs, but may pair them
+        wrongly. Both are therefore ended, the node's task and the job's.
+        """
+        found = [
+            running
+            for key, running in self.running.items()
+            if key == (dispatch_id, node_id) or (job_id and running.job_id == job_id)
+        ]
+        for running in found:
+            running.cancelled.set()
+        if job_id and not any(running.job_id == job_id for running in found):
+            return await self._terminate_unknown(job_id, cancel_reason(dispatch_id, node_id))
+        return bool(found)
+
+    def cancel_all(self) -> None:
+        """Cancel every task under way."""
+        for running in self.running.values():
+            running.cancelled.set()
+
+    async def _terminate_unknown(self, job_id: str, reason: str) -> bool:
+        try:
+            await self.submitter.terminate(job_id, reason)
+        except BatchTaskError as error:
+            log.info("AWS Batch: job %s could not be ended: %s", job_id, error)
+            return False
+        return True
+
+    async def _end_job(self, job_id: str, request: TaskRequest, stop: BaseException) -> None:
+        shutting_down = isinstance(stop, asyncio.CancelledError)
+        reason = cancel_reason(request.dispatch_id, request.node_id)
+        if shutting_down:
+            reason = f"{reason}: the Covalent server stopped"
+        ending = self._end_quietly(job_id, reason)
+        with contextlib.suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(ending, SHUTDOWN_PATIENCE if shutting_down else None)
+
+    async def _end_quietly(self, job_id: str, reason: str) -> None:
+        try:
+            await self.submitter.terminate(job_id, reason)
+        except BatchTaskError as error:
+            log.warning("AWS Batch: job %s could not be ended: %s", job_id, error)
+
+
+def _streams(job: JobDescription) -> list[str]:
+    streams = [attempt.log_stream for attempt in job.attempts] + [job.log_stream]
+    return [stream for stream in streams if stream]
+
+
+# One backend for each event loop and identity: ``async with backends.use(access)``.
+backends: PerLoop[Access, Backend] = PerLoop(Backend, IDLE)
+
+
+async def end_all_tasks() -> None:
+    """Cancel every task of the running event loop, wait for their jobs' ends, and clean up."""
+    alive = backends.alive()
+    while any(backend.running for backend in alive):
+        for backend in alive:
+            backend.cancel_all()
+        await asyncio.sleep(0.05)
+    await asyncio.gather(*(backend.clean_up() for backend in alive))

@@ -1,0 +1,54 @@
+"""CloudWatch: the end of a job's log, for when no outcome tells what happened."""
+
+from __future__ import annotations
+
+import logging
+
+from ..errors import BatchTaskError
+from .session import ObjectMissing, Session
+
+log = logging.getLogger("covalent_awsbatch_plugin")
+
+TAIL_EVENTS = 50
+LINE_LIMIT = 500
+
+
+async def tail(session: Session, group: str, stream: str) -> list[str]:
+    """Return the last lines of a log stream, at most 50, or none where it cannot be read.
+
+    A log that is missing must not hide the failure that made us look for it.
+    """
+    try:
+        answer = await session.call(
+            "logs",
+            "get_log_events",
+            logGroupName=group,
+            logStreamName=stream,
+            limit=TAIL_EVENTS,
+            startFromHead=False,
+        )
+    except (BatchTaskError, ObjectMissing) as error:
+        log.info("AWS Batch: the log %s of %s could not be read: %s", stream, group, error)
+        return []
+    return [harmless(event["message"]) for event in answer.get("events", ())]
+
+
+def harmless(line: str) -> str:
+    """Return a line without terminal escapes and other control characters, cut to 500."""
+    shown = "".join(c if c.isprintable() or c == "\t" else "\ufffd" for c in line.rstrip("\r\n"))
+    return shown if len(shown) <= LINE_LIMIT else shown[:LINE_LIMIT] + " ..."
+
+
+def console_link(region: str, group: str, stream: str, partition: str = "aws") -> str:
+    """Return the address of a log stream in the AWS console."""
+    domain = {
+        "aws": "console.aws.amazon.com",
+        "aws-cn": "console.amazonaws.cn",
+        "aws-us-gov": "console.amazonaws-us-gov.com",
+    }.get(partition, "console.aws.amazon.com")
+    # The console wants its own double quoting of slashes and dollars.
+    group, stream = (part.replace("/", "$252F") for part in (group, stream))
+    return (
+        f"https://{region}.{domain}/cloudwatch/home?region={region}"
+        f"#logsV2:log-groups/log-group/{group}/log-events/{stream}"
+    )

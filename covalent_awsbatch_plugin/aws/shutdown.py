@@ -1,0 +1,82 @@
+"""Ending jobs when the server stops.
+
+A Covalent server that is told to stop ends within a moment, by the very signal, once its web
+server has shut down: its tasks get no chance to clean up. So the first signal to stop is held
+back, for a bounded time, until the jobs have been ended; a second one goes through at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import threading
+from collections.abc import Callable, Coroutine
+from functools import partial
+from types import FrameType
+from typing import Any
+from weakref import WeakSet
+
+log = logging.getLogger("covalent_awsbatch_plugin")
+
+# Seconds for which a stopping server may be held back: at 40 calls a second, 600 jobs.
+PATIENCE = 15.0
+
+SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+Stop = Callable[[], Coroutine[Any, Any, None]]
+
+_guarded: WeakSet[asyncio.AbstractEventLoop] = WeakSet()
+
+
+def guard(stop: Stop) -> None:
+    """Have ``stop`` awaited before the signals that end the running server reach it.
+
+    Only a program that handles these signals itself is guarded, which a server does; a script
+    keeps Python's behaviour.
+    """
+    loop = asyncio.get_running_loop()
+    if loop in _guarded or threading.current_thread() is not threading.main_thread():
+        return
+    _guarded.add(loop)
+    for number in SIGNALS:
+        handler = signal.getsignal(number)
+        if callable(handler) and not _is_pythons_own(handler):
+            signal.signal(number, _Guard(loop, stop, handler))
+
+
+def _is_pythons_own(handler: Any) -> bool:
+    # asyncio.run's own handler of SIGINT, which cancels the main task, is a partial of a runner's.
+    return handler is signal.default_int_handler or isinstance(handler, partial)
+
+
+class _Guard:
+    """The handler of one signal: the first time it waits, then it hands over."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, stop: Stop, handler: Any) -> None:
+        self._loop = loop
+        self._stop = stop
+        self._handler = handler
+        self._stopping: asyncio.Task[None] | None = None
+        self._called = False
+
+    def __call__(self, number: int, frame: FrameType | None) -> None:
+        if self._called or not self._loop.is_running():
+            self._handler(number, frame)
+            return
+        self._called = True
+        self._loop.call_soon_threadsafe(self._begin, number, frame)
+
+    def _begin(self, number: int, frame: FrameType | None) -> None:
+        self._stopping = self._loop.create_task(self._stop_and_hand_over(number, frame))
+
+    async def _stop_and_hand_over(self, number: int, frame: FrameType | None) -> None:
+        try:
+            await asyncio.wait_for(self._stop(), PATIENCE)
+        except asyncio.TimeoutError:
+            log.warning(
+                "AWS Batch: not every job could be ended before the server stopped; "
+                "'covalent-awsbatch reap' ends those that are left"
+            )
+        finally:
+            self._handler(number, frame)

@@ -1,0 +1,97 @@
+"""SubmitJob at the account's rate, each job exactly once.
+
+SubmitJob has no client token, so an answer that is lost on its way leaves a job that nobody knows.
+Each run therefore has a job name of its own, and before a second try the queue is asked for it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Any
+
+from ..errors import AWSUnavailable, BatchTaskError
+from .jobs import REASON_LIMIT, JobSpec, submit_request
+from .pacing import backoff
+from .session import PATIENCE, FateUnknown, Session
+
+log = logging.getLogger("covalent_awsbatch_plugin")
+
+# A definition that was just registered may not be found for some seconds.
+DEFINITION_PATIENCE = 20.0
+
+# A job that was just submitted may not be listed for some seconds.
+LISTING_PATIENCE = 3.0
+
+
+class Submitter:
+    """Submits and ends jobs."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self.submitted = 0
+
+    def __repr__(self) -> str:
+        return f"<Submitter {self.submitted} submitted>"
+
+    async def submit(self, spec: JobSpec, definition_arn: str) -> str:
+        """Submit a job; return its id.
+
+        Raises:
+            ResourceMissing: The queue or the definition does not exist.
+            AWSError: AWS refused it.
+        """
+        loop = asyncio.get_running_loop()
+        request, start, failures = submit_request(spec, definition_arn), loop.time(), 0
+        while True:
+            try:
+                answer = await self._session.call("batch", "submit_job", once=True, **request)
+                self.submitted += 1
+                return str(answer["jobId"])
+            except FateUnknown as error:
+                if found := await self._find(spec):
+                    return found
+                if loop.time() - start > PATIENCE:
+                    raise AWSUnavailable(
+                        f"batch:SubmitJob was not answered ({error}).",
+                        advice="check the network, then dispatch again.",
+                    ) from error
+                log.warning("AWS Batch: SubmitJob was not answered (%s); trying again", error)
+            except BatchTaskError as error:
+                if not lacks_definition(error) or loop.time() - start > DEFINITION_PATIENCE:
+                    raise
+            failures += 1
+            await asyncio.sleep(backoff(failures))
+
+    async def _find(self, spec: JobSpec) -> str | None:
+        """Look for a job whose submission was not answered."""
+        loop = asyncio.get_running_loop()
+        until = loop.time() + LISTING_PATIENCE
+        while True:
+            listed = await self._session.call(
+                "batch",
+                "list_jobs",
+                jobQueue=spec.queue,
+                filters=[{"name": "JOB_NAME", "values": [spec.name]}],
+            )
+            for job in listed.get("jobSummaryList", ()):
+                if job["jobName"] == spec.name:
+                    return str(job["jobId"])
+            if loop.time() > until:
+                return None
+            await asyncio.sleep(1.0)
+
+    async def terminate(self, job_id: str, reason: str) -> None:
+        """End a job, whatever its status; one that has ended is left as it is.
+
+        Raises:
+            AWSError: AWS refused it, as for an id that it does not know.
+        """
+        params: dict[str, Any] = {"jobId": job_id, "reason": reason[:REASON_LIMIT]}
+        await self._session.call("batch", "terminate_job", **params)
+
+
+def lacks_definition(error: BatchTaskError) -> bool:
+    """Tell whether a submission was refused because its job definition is not known (yet)."""
+    text = error.detail.lower()
+    return "jobdefinition" in text.replace(" ", "") and "not" in text
