@@ -1,0 +1,162 @@
+# The defaults equal those of ExecutorInfraDefaults and ExecutorPluginDefaults:
+# when a user gives Covalent any option, Covalent passes Terraform only the options given.
+
+# The cloud resources
+
+variable "prefix" {
+  type        = string
+  default     = "covalent"
+  description = "First part of the name of every resource"
+}
+
+variable "vpc_id" {
+  type        = string
+  default     = ""
+  description = "VPC of the instances; empty for the region's default VPC"
+}
+
+variable "subnet_ids" {
+  type        = string
+  default     = ""
+  description = "Subnets of the instances, separated by commas; empty for all of the VPC"
+}
+
+variable "instance_types" {
+  type        = string
+  default     = "optimal"
+  description = "Instance types or families, separated by commas"
+}
+
+variable "gpu_instance_types" {
+  type        = string
+  default     = ""
+  description = "Instance types or families with GPUs, separated by commas; empty for none"
+}
+
+variable "min_vcpus" {
+  type        = number
+  default     = 0
+  description = "vCPUs kept running"
+}
+
+variable "max_vcpus" {
+  type        = number
+  default     = 256
+  description = "vCPUs at most, in each compute environment"
+}
+
+variable "spot" {
+  type        = bool
+  default     = false
+  description = "Spot instances first, on-demand ones when there are none"
+}
+
+variable "disk" {
+  type        = number
+  default     = 50
+  description = "GiB of an instance's disk"
+}
+
+variable "object_days" {
+  type        = number
+  default     = 30
+  description = "Days after which the plugin's objects expire"
+}
+
+variable "log_days" {
+  type        = number
+  default     = 30
+  description = "Days for which logs are kept"
+}
+
+# The executor's own options, which end up in the Covalent configuration
+
+variable "credentials" {
+  type        = string
+  default     = "~/.aws/credentials"
+  description = "Path of the AWS credentials file"
+}
+
+variable "profile" {
+  type        = string
+  default     = "default"
+  description = "AWS profile"
+}
+
+variable "region" {
+  type        = string
+  default     = "us-east-1"
+  description = "AWS region"
+}
+
+variable "endpoint_url" {
+  type        = string
+  default     = ""
+  description = "URL of the local AWS; empty for AWS itself"
+}
+
+variable "vcpu" {
+  type        = number
+  default     = 2
+  description = "vCPUs of a task"
+}
+
+variable "memory" {
+  type        = number
+  default     = 3.75
+  description = "Memory of a task in GB"
+}
+
+variable "num_gpus" {
+  type        = number
+  default     = 0
+  description = "GPUs of a task"
+}
+
+variable "retry_attempts" {
+  type        = number
+  default     = 3
+  description = "Attempts of a job in all"
+}
+
+variable "time_limit" {
+  type        = number
+  default     = 300
+  description = "Seconds after which an attempt is ended"
+}
+
+variable "poll_freq" {
+  type        = number
+  default     = 10
+  description = "Seconds between two looks at a job, at most"
+}
+
+variable "cache_dir" {
+  type        = string
+  default     = "/tmp/covalent"
+  description = "Folder of the server's temporary files"
+}
+
+variable "container_image_uri" {
+  type        = string
+  default     = ""
+  description = "Image of the job; empty for the official slim Python image"
+}
+
+variable "retry_on" {
+  type        = string
+  default     = "any"
+  description = "Which failures are attempted again: any, or infrastructure"
+}
+
+variable "glue_on_batch" {
+  type        = bool
+  default     = false
+  description = "Whether Covalent's own small nodes run as jobs too"
+}
+
+variable "keep_objects" {
+  type        = bool
+  default     = false
+  description = "Whether a task's objects stay in the bucket after it ended"
+}
