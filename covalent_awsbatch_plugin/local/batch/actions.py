@@ -1,0 +1,173 @@
+"""What Batch answers about jobs, in the place of moto's answers."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterable, Mapping
+
+from .. import motobase
+from ..motobase import Place
+from . import limits
+from .errors import ClientError
+from .records import RUNNING, STATUSES, Job, Json
+from .resolve import container_of
+from .scheduler import Scheduler
+
+
+class Jobs:
+    """The jobs of all accounts and regions, and what can be done with them."""
+
+    def __init__(self, scheduler: Scheduler) -> None:
+        self._scheduler = scheduler
+        self._jobs: dict[str, Job] = {}
+        self.actions: Mapping[str, Callable[[Place, Json], Json]] = {
+            "SubmitJob": self.submit,
+            "DescribeJobs": self.describe,
+            "ListJobs": self.list,
+            "TerminateJob": self.terminate,
+            "CancelJob": self.cancel,
+        }
+
+    def submit(self, place: Place, request: Json) -> Json:
+        """Answer SubmitJob."""
+        limits.check_submission(request)
+        job = self._new_job(place, request)
+        motobase.tag(place, job.arn, _tags(job, request))
+        with self._scheduler.lock:
+            self._jobs[job.job_id] = job
+            self._scheduler.submit(job)
+        return {"jobArn": job.arn, "jobName": job.name, "jobId": job.job_id}
+
+    def _new_job(self, place: Place, request: Json) -> Job:
+        queue = motobase.queue(place, request["jobQueue"])
+        if queue is None:
+            raise ClientError(f"JobQueue {request['jobQueue']} not found.")
+        if not queue.enabled:
+            raise ClientError(f"JobQueue {queue.arn} is not in ENABLED state")
+        definition = motobase.definition(place, request["jobDefinition"])
+        if definition is None:
+            raise ClientError(f"JobDefinition {request['jobDefinition']} not found")
+        parameters = {**(definition.get("parameters") or {}), **(request.get("parameters") or {})}
+        strategy = request.get("retryStrategy") or definition.get("retryStrategy") or {}
+        timeout = request.get("timeout") or definition.get("timeout") or {}
+        return Job(
+            place=place,
+            job_id=str(uuid.uuid4()),
+            name=request["jobName"],
+            queue_name=queue.name,
+            queue_arn=queue.arn,
+            definition=definition,
+            container=container_of(
+                definition["containerProperties"],
+                request.get("containerOverrides") or {},
+                parameters,
+            ),
+            parameters=parameters,
+            attempts_allowed=int(strategy.get("attempts", 1)),
+            rules=list(strategy.get("evaluateOnExit") or ()),
+            timeout=int(timeout.get("attemptDurationSeconds", 0)),
+            depends_on=[self._dependency(place, each) for each in request.get("dependsOn") or ()],
+            propagate_tags=bool(
+                request.get("propagateTags", definition.get("propagateTags") or False)
+            ),
+        )
+
+    def _dependency(self, place: Place, dependency: Json) -> Job:
+        job = self._find(place, dependency.get("jobId", ""))
+        if job is None:
+            raise ClientError(f"Dependency {dependency.get('jobId')} not found")
+        return job
+
+    def describe(self, place: Place, request: Json) -> Json:
+        """Answer DescribeJobs; a job that is not there is left out."""
+        wanted = limits.check_ids(request.get("jobs"))
+        with self._scheduler.lock:
+            found = [self._find(place, each) for each in wanted]
+            return {"jobs": [_described(job) for job in found if job]}
+
+    def list(self, place: Place, request: Json) -> Json:
+        """Answer ListJobs: the newest first, in pages."""
+        queue = motobase.queue(place, request.get("jobQueue") or "")
+        if queue is None:
+            raise ClientError(f"JobQueue {request.get('jobQueue')} not found.")
+        with self._scheduler.lock:
+            jobs = [
+                job.summary()
+                for job in reversed(self._jobs.values())
+                if job.queue_arn == queue.arn and not job.vanished and _is_listed(job, request)
+            ]
+        return _page(jobs, request)
+
+    def terminate(self, place: Place, request: Json) -> Json:
+        """Answer TerminateJob; a job that is not there, or has ended, is no error."""
+        return self._end(place, request, cancel=False)
+
+    def cancel(self, place: Place, request: Json) -> Json:
+        """Answer CancelJob."""
+        return self._end(place, request, cancel=True)
+
+    def _end(self, place: Place, request: Json, cancel: bool) -> Json:
+        reason = limits.check_reason(request.get("reason"))
+        job = self._find(place, request.get("jobId") or "")
+        if job is not None:
+            self._scheduler.terminate(job, reason, cancel)
+        return {}
+
+    def _find(self, place: Place, reference: str) -> Job | None:
+        """Return a job by its id or ARN."""
+        job = self._jobs.get(reference.rpartition("job/")[2])
+        return job if job and job.place == place and not job.vanished else None
+
+
+def _tags(job: Job, request: Json) -> dict[str, str]:
+    inherited = job.definition.get("tags") or {} if job.propagate_tags else {}
+    tags = {**inherited, **(request.get("tags") or {})}
+    if len(tags) > limits.MOST_TAGS:
+        raise ClientError(f"Job and definition together have more than {limits.MOST_TAGS} tags")
+    return tags
+
+
+def _described(job: Job) -> Json:
+    return job.describe(motobase.tags(job.place, job.arn))
+
+
+def _is_listed(job: Job, request: Json) -> bool:
+    filters = request.get("filters")
+    if filters:
+        return all(_passes(job, each["name"], each["values"]) for each in filters)
+    status = request.get("jobStatus") or RUNNING
+    if status not in STATUSES:
+        raise ClientError(f"jobStatus must be one of {', '.join(STATUSES)}")
+    return bool(job.status == status)
+
+
+def _passes(job: Job, name: str, values: Iterable[str]) -> bool:
+    if name == "JOB_NAME":
+        return any(_matches(value, job.name) for value in values)
+    if name == "JOB_DEFINITION":
+        arn = job.definition["jobDefinitionArn"]
+        return any(v == arn or _matches(v, arn.rpartition("/")[2]) for v in values)
+    if name == "BEFORE_CREATED_AT":
+        return any(job.created < int(value) for value in values)
+    if name == "AFTER_CREATED_AT":
+        return any(job.created > int(value) for value in values)
+    raise ClientError(f"Unknown filter: {name}")
+
+
+def _matches(pattern: str, text: str) -> bool:
+    """Compare as ListJobs does: without case, with an asterisk at the end for anything."""
+    pattern, text = pattern.lower(), text.lower()
+    if pattern.endswith("*"):
+        return text.startswith(pattern[:-1])
+    return pattern == text
+
+
+def _page(items: list[Json], request: Json) -> Json:
+    size = request.get("maxResults") or limits.PAGE
+    if not 1 <= size <= limits.PAGE:
+        raise ClientError(f"maxResults must be between 1 and {limits.PAGE}")
+    start = int(request.get("nextToken") or 0)
+    page: Json = {"jobSummaryList": items[start : start + size]}
+    if start + size < len(items):
+        page["nextToken"] = str(start + size)
+    return page

@@ -1,0 +1,151 @@
+"""One attempt of a job: its log, its time limit, and how it ended."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from .. import motobase
+from ..runner import AttemptExit, AttemptNotStarted, Runner, RunningAttempt
+from ..striking import Faults
+from .attempt_faults import NEVER_RUN, STUCK, Struck, faults_of, told
+from .records import Job, now
+from .retries import EXITED, NOT_STARTED, TOOK_TOO_LONG, AttemptEnd
+from .scheduler import Started
+
+NO_LOG_GROUP = (
+    "CannotStartContainerError: Error response from daemon: failed to create task for container: "
+    "failed to initialize logging driver: failed to create Cloudwatch log stream: "
+    "ResourceNotFoundException: The specified log group does not exist."
+)
+
+# CloudWatch takes no larger event; Docker's driver cuts lines there.
+EVENT_BYTES = 256 * 1024
+
+# Attempts that outlive their end get this many seconds between SIGTERM and SIGKILL.
+CLOSING_GRACE = 1.0
+
+
+@dataclass
+class Attempts:
+    """How attempts are run.
+
+    Attributes:
+        runner: What runs them.
+        surroundings: Variables that a job finds where it runs.
+        grace: Seconds from SIGTERM to SIGKILL.
+        time_scale: What a second of a job's time limit takes, in seconds.
+        faults: What goes wrong on purpose.
+    """
+
+    runner: Runner
+    surroundings: Mapping[str, str]
+    grace: float
+    time_scale: float
+    faults: Faults
+
+    def __post_init__(self) -> None:
+        self._struck: list[Struck] = []
+
+    def hold_back(self, job: Job) -> str | None:
+        """Prepare a job's next attempt; return why it cannot start, if it cannot."""
+        job.faults = faults_of(job, motobase.tags(job.place, job.arn), self.faults)
+        return STUCK if "stuck" in {fault.kind for fault in job.faults} else None
+
+    def run(self, job: Job, started: Started) -> AttemptEnd:
+        """Run a job's current attempt to its end."""
+        for fault in job.faults:
+            if fault.kind in NEVER_RUN:
+                job.vanished = fault.kind == "vanished_dead"
+                return told(fault, job)
+        try:
+            log = Log.open(job)
+            running = self.runner.start(job.attempt_spec(self.surroundings), log.write)
+        except AttemptNotStarted as error:
+            return AttemptEnd(None, NOT_STARTED, str(error))
+        return self._see_through(job, self._strike(job, running), log, started)
+
+    def _strike(self, job: Job, running: RunningAttempt) -> RunningAttempt:
+        for fault in job.faults:
+            if fault.kind != "no_log":
+                struck = Struck(running, fault, job)
+                self._struck.append(struck)
+                return struck
+        return running
+
+    def _see_through(
+        self, job: Job, running: RunningAttempt, log: Log, started: Started
+    ) -> AttemptEnd:
+        started(running, log.stream)
+        limit = Limit(running, job.timeout * self.time_scale, self.grace)
+        exit_ = running.wait()
+        too_long = limit.settle()
+        if isinstance(running, Struck) and running.told is not None:
+            return running.told
+        return ended(exit_, too_long)
+
+    def close(self) -> None:
+        """End what goes on after its attempt has ended."""
+        for struck in self._struck:
+            struck.end(CLOSING_GRACE)
+
+
+def ended(exit_: AttemptExit, too_long: bool) -> AttemptEnd:
+    """Return what Batch tells of an attempt that was started."""
+    reason = TOOK_TOO_LONG if too_long else EXITED
+    return AttemptEnd(exit_.exit_code, reason, exit_.reason, final=too_long)
+
+
+class Limit:
+    """The time limit of an attempt."""
+
+    def __init__(self, running: RunningAttempt, seconds: float, grace: float) -> None:
+        self._running, self._grace = running, grace
+        self._exceeded = False
+        self._timer = threading.Timer(seconds, self._exceed) if seconds else None
+        if self._timer:
+            self._timer.daemon = True
+            self._timer.start()
+
+    def _exceed(self) -> None:
+        self._exceeded = True
+        self._running.stop(self._grace)
+
+    def settle(self) -> bool:
+        """Stop watching; tell whether the attempt took too long."""
+        if self._timer:
+            self._timer.cancel()
+        return self._exceeded
+
+
+@dataclass(frozen=True)
+class Log:
+    """The log stream of an attempt, filled while it runs."""
+
+    job: Job
+    group: str
+    stream: str
+
+    @classmethod
+    def open(cls, job: Job) -> Log:
+        """Make the log stream of a job's current attempt.
+
+        Raises:
+            AttemptNotStarted: There is no such log group.
+        """
+        group, stream, create = job.log_place()
+        log = cls(job, group, stream)
+        if any(fault.kind == "no_log" for fault in job.faults):
+            # Nothing is written where no stream is.
+            return log
+        if not motobase.open_log(job.place, group, stream, create):
+            raise AttemptNotStarted(NO_LOG_GROUP)
+        return log
+
+    def write(self, line: bytes) -> None:
+        """Add a line, in as many events as it takes. CloudWatch takes no empty ones."""
+        moment = now()
+        for start in range(0, len(line), EVENT_BYTES):
+            text = line[start : start + EVENT_BYTES].decode("utf-8", "replace")
+            motobase.write_log(self.job.place, self.group, self.stream, moment, text)

@@ -1,0 +1,163 @@
+"""AWS's limits on what may be asked of Batch.
+
+The numbers are those of the Batch service model, of AWS's service quotas, and of ECS (overrides).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from .errors import ClientError
+
+SUBMIT_BYTES = 30 * 1024
+DEFINITION_BYTES = 24 * 1024
+OVERRIDES_CHARACTERS = 8192
+REASON_CHARACTERS = 255
+DESCRIBED_JOBS = 100
+PAGE = 100
+LEAST_TIMEOUT = 60
+LEAST_MEMORY = 4
+MOST_ATTEMPTS = 10
+MOST_RULES = 5
+MOST_TAGS = 50
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}")
+_TAG_TEXT = re.compile(r"[\w\s.:/=+@-]*")
+_REASON_PATTERN = re.compile(r"[A-Za-z0-9.:\s]{1,511}\*?|\*")
+_EXIT_CODE_PATTERN = re.compile(r"[0-9]{1,511}\*?|\*")
+_RULE_PATTERNS = {
+    "onReason": _REASON_PATTERN,
+    "onStatusReason": _REASON_PATTERN,
+    "onExitCode": _EXIT_CODE_PATTERN,
+}
+
+
+def check_definition(request: Mapping[str, Any]) -> None:
+    """Check a request of RegisterJobDefinition.
+
+    Raises:
+        ClientError: AWS would refuse it.
+    """
+    _check_name("Job definition name", request.get("jobDefinitionName", ""))
+    if len(json.dumps(request)) > DEFINITION_BYTES:
+        raise ClientError(f"Job definition is larger than {DEFINITION_BYTES} bytes")
+    properties = request.get("containerProperties") or {}
+    if request.get("type") == "container":
+        _check_container(properties)
+    _check_shared(request)
+
+
+def check_submission(request: Mapping[str, Any]) -> None:
+    """Check a request of SubmitJob.
+
+    Raises:
+        ClientError: AWS would refuse it.
+    """
+    _check_name("Job name", request.get("jobName", ""))
+    if len(json.dumps(request)) > SUBMIT_BYTES:
+        raise ClientError(f"Request is larger than the limit of {SUBMIT_BYTES} bytes")
+    overrides = request.get("containerOverrides") or {}
+    if len(json.dumps(overrides, separators=(",", ":"))) > OVERRIDES_CHARACTERS:
+        raise ClientError(f"Container Overrides length must be at most {OVERRIDES_CHARACTERS}")
+    _check_environment(overrides.get("environment") or ())
+    _check_requirements(overrides.get("resourceRequirements") or ())
+    _check_shared(request)
+    for unsupported in ("arrayProperties", "nodeOverrides", "eksPropertiesOverride"):
+        if request.get(unsupported):
+            raise ClientError(f"{unsupported} is not supported by the local AWS")
+
+
+def check_ids(ids: Any) -> list[str]:
+    """Return the ids that DescribeJobs was given.
+
+    Raises:
+        ClientError: There are none, or too many.
+    """
+    if not ids or len(ids) > DESCRIBED_JOBS:
+        raise ClientError(
+            f"Number of jobs must be between 1 and {DESCRIBED_JOBS}, was {len(ids or ())}"
+        )
+    return list(ids)
+
+
+def check_reason(reason: Any) -> str:
+    """Return why a job is to be ended.
+
+    Raises:
+        ClientError: AWS would refuse it.
+    """
+    if not reason or len(reason) > REASON_CHARACTERS:
+        raise ClientError(f"reason must have 1 to {REASON_CHARACTERS} characters")
+    return str(reason)
+
+
+def _check_name(what: str, name: str) -> None:
+    if not _NAME.fullmatch(name or ""):
+        raise ClientError(
+            f"{what} should match valid pattern: {name!r} has other than 1 to 128 letters, "
+            "digits, hyphens and underscores, or begins with neither a letter nor a digit"
+        )
+
+
+def _check_container(properties: Mapping[str, Any]) -> None:
+    if not properties.get("image"):
+        raise ClientError("Container properties must contain an image")
+    _check_environment(properties.get("environment") or ())
+    requirements = properties.get("resourceRequirements") or ()
+    _check_requirements(requirements)
+    given = {requirement["type"] for requirement in requirements}
+    for kind, older in (("VCPU", "vcpus"), ("MEMORY", "memory")):
+        if kind not in given and not properties.get(older):
+            raise ClientError(f"Container properties must contain resourceRequirements of {kind}")
+
+
+def _check_shared(request: Mapping[str, Any]) -> None:
+    _check_tags(request.get("tags") or {})
+    _check_retries(request.get("retryStrategy") or {})
+    timeout = (request.get("timeout") or {}).get("attemptDurationSeconds")
+    if timeout is not None and timeout < LEAST_TIMEOUT:
+        raise ClientError(f"Timeout must be at least {LEAST_TIMEOUT} seconds, was {timeout}")
+
+
+def _check_environment(variables: Iterable[Mapping[str, str]]) -> None:
+    for variable in variables:
+        if variable.get("name", "").startswith("AWS_BATCH"):
+            raise ClientError(
+                "Environment variable names cannot start with AWS_BATCH: " + variable["name"]
+            )
+
+
+def _check_requirements(requirements: Iterable[Mapping[str, str]]) -> None:
+    for requirement in requirements:
+        kind, value = requirement["type"], requirement["value"]
+        least = LEAST_MEMORY if kind == "MEMORY" else 1
+        if not value.isdecimal() or int(value) < least:
+            raise ClientError(f"{kind} must be a whole number of at least {least}, was {value!r}")
+
+
+def _check_retries(strategy: Mapping[str, Any]) -> None:
+    attempts = strategy.get("attempts", 1)
+    if not 1 <= attempts <= MOST_ATTEMPTS:
+        raise ClientError(f"Retry attempts must be between 1 and {MOST_ATTEMPTS}, was {attempts}")
+    rules = strategy.get("evaluateOnExit") or ()
+    if len(rules) > MOST_RULES:
+        raise ClientError(f"At most {MOST_RULES} evaluateOnExit rules are allowed")
+    for rule in rules:
+        if str(rule.get("action", "")).upper() not in ("RETRY", "EXIT"):
+            raise ClientError("The action of an evaluateOnExit rule must be RETRY or EXIT")
+        for name, pattern in _RULE_PATTERNS.items():
+            if name in rule and not pattern.fullmatch(rule[name]):
+                raise ClientError(f"{name} is not a valid pattern: {rule[name]!r}")
+
+
+def _check_tags(tags: Mapping[str, str]) -> None:
+    if len(tags) > MOST_TAGS:
+        raise ClientError(f"At most {MOST_TAGS} tags are allowed, there are {len(tags)}")
+    for key, value in tags.items():
+        if not 1 <= len(key) <= 128 or not _TAG_TEXT.fullmatch(key) or key.startswith("aws:"):
+            raise ClientError(f"Invalid tag key: {key!r}")
+        if len(value) > 256 or not _TAG_TEXT.fullmatch(value):
+            raise ClientError(f"Invalid value of tag {key!r}")

@@ -1,0 +1,240 @@
+"""A job, and how Batch tells of it."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..faults import JobFault
+from ..motobase import Place
+from ..runner import AttemptSpec, RunningAttempt
+from .resolve import requirement
+from .retries import AttemptEnd
+
+Json = dict[str, Any]
+
+SUBMITTED, PENDING, RUNNABLE = "SUBMITTED", "PENDING", "RUNNABLE"
+STARTING, RUNNING, SUCCEEDED, FAILED = "STARTING", "RUNNING", "SUCCEEDED", "FAILED"
+STATUSES = (SUBMITTED, PENDING, RUNNABLE, STARTING, RUNNING, SUCCEEDED, FAILED)
+WAITING = frozenset({SUBMITTED, PENDING, RUNNABLE})
+FINISHED = frozenset({SUCCEEDED, FAILED})
+
+
+def now() -> int:
+    """Return the time in milliseconds since the epoch, as Batch tells times."""
+    return int(time.time() * 1000)
+
+
+@dataclass
+class Job:
+    """A job. Whoever changes it holds the scheduler's lock.
+
+    Attributes:
+        place: Its account and region.
+        job_id: Its id, the same for all attempts.
+        name: Its name.
+        queue_name: Its queue.
+        queue_arn: Its queue.
+        definition: Its definition, as DescribeJobDefinitions tells it.
+        container: Its container properties, with overrides and parameters.
+        parameters: Its parameters.
+        attempts_allowed: Attempts in all.
+        rules: ``evaluateOnExit``.
+        timeout: Seconds an attempt may take; 0 for no limit.
+        depends_on: Jobs that have to succeed first.
+        propagate_tags: As submitted.
+        status: Its status.
+        status_reason: Why.
+        number: The latest attempt's number; 0 before the first.
+        ended: The attempts that have ended, as Batch tells them.
+        termination: Why somebody ended it.
+        cancelled: Whether that was CancelJob.
+        vanished: Whether Batch denies that it exists.
+        running: Its current attempt, once that was started.
+        faults: The faults of its current attempt.
+        created: When it was submitted, in milliseconds since the epoch, as all times.
+        started: When its current attempt was started.
+        stopped: When its latest attempt ended.
+        exit_code: Of its latest attempt.
+        reason: ``container.reason`` of its latest attempt.
+        stream: The log stream of its latest attempt.
+        task: The id of its latest attempt's ECS task.
+    """
+
+    place: Place
+    job_id: str
+    name: str
+    queue_name: str
+    queue_arn: str
+    definition: Json
+    container: Json
+    parameters: dict[str, str]
+    attempts_allowed: int
+    rules: list[dict[str, str]]
+    timeout: int
+    depends_on: list[Job]
+    propagate_tags: bool
+    status: str = SUBMITTED
+    status_reason: str = ""
+    number: int = 0
+    ended: list[Json] = field(default_factory=list)
+    termination: str | None = None
+    cancelled: bool = False
+    vanished: bool = False
+    running: RunningAttempt | None = None
+    faults: list[JobFault] = field(default_factory=list)
+    created: int = field(default_factory=now)
+    started: int | None = None
+    stopped: int | None = None
+    exit_code: int | None = None
+    reason: str | None = None
+    stream: str | None = None
+    task: str = ""
+
+    @property
+    def arn(self) -> str:
+        """Its ARN."""
+        return f"{self.queue_arn.partition(':job-queue/')[0]}:job/{self.job_id}"
+
+    @property
+    def finished(self) -> bool:
+        """Whether it has ended."""
+        return self.status in FINISHED
+
+    def begin_attempt(self) -> None:
+        """Begin the next attempt."""
+        self.status, self.status_reason = STARTING, ""
+        self.number += 1
+        self.task = uuid.uuid4().hex
+        self.started = self.exit_code = self.reason = self.stream = self.running = None
+
+    def attempt_runs(self, running: RunningAttempt, stream: str) -> None:
+        """Take note that the attempt was started."""
+        self.status, self.running, self.started = RUNNING, running, now()
+        self.stream = stream
+
+    def end_attempt(self, end: AttemptEnd) -> None:
+        """Take note of how the attempt ended."""
+        self.stopped, self.running = now(), None
+        self.exit_code, self.reason = end.exit_code, end.reason
+        self.status_reason = end.status_reason
+        self.ended.append(
+            _present(
+                container=_present(
+                    exitCode=end.exit_code,
+                    reason=end.reason,
+                    logStreamName=self.stream,
+                    taskArn=self._ecs("task"),
+                    containerInstanceArn=self._ecs("container-instance"),
+                    networkInterfaces=[],
+                ),
+                startedAt=self.started,
+                stoppedAt=self.stopped,
+                statusReason=end.status_reason,
+            )
+        )
+
+    def settle(self, status: str, reason: str) -> None:
+        """End."""
+        self.status, self.status_reason = status, reason
+        self.stopped = self.stopped or now()
+
+    def _ecs(self, kind: str) -> str:
+        base = self.queue_arn.partition(":job-queue/")[0].replace(":batch:", ":ecs:")
+        return f"{base}:{kind}/local/{self.task}"
+
+    def attempt_spec(self, surroundings: Mapping[str, str]) -> AttemptSpec:
+        """Return the current attempt.
+
+        Args:
+            surroundings: Variables that a job finds where it runs, unless it sets them itself.
+        """
+        own = {entry["name"]: entry.get("value", "") for entry in self.container["environment"]}
+        batch = {
+            "AWS_BATCH_JOB_ID": self.job_id,
+            "AWS_BATCH_JOB_ATTEMPT": str(self.number),
+            "AWS_BATCH_JQ_NAME": self.queue_name,
+        }
+        return AttemptSpec(
+            job_id=self.job_id,
+            attempt=self.number,
+            image=self.container["image"],
+            command=tuple(self.container["command"]),
+            environment={**surroundings, **own, **batch},
+            vcpus=requirement(self.container, "VCPU"),
+            memory_mib=requirement(self.container, "MEMORY"),
+            gpus=requirement(self.container, "GPU"),
+            container_properties=self.container,
+        )
+
+    def log_place(self) -> tuple[str, str, bool]:
+        """Return log group, a new stream's name, and whether the group is made if it is not."""
+        options = (self.container.get("logConfiguration") or {}).get("options") or {}
+        prefix = options.get("awslogs-stream-prefix") or self.definition["jobDefinitionName"]
+        group = options.get("awslogs-group")
+        create = not group or options.get("awslogs-create-group") == "true"
+        return group or "/aws/batch/job", f"{prefix}/default/{self.task}", create
+
+    def describe(self, tags: Mapping[str, str]) -> Json:
+        """Return what DescribeJobs tells."""
+        strategy: Json = {"attempts": self.attempts_allowed, "evaluateOnExit": self.rules}
+        timeout = {"attemptDurationSeconds": self.timeout} if self.timeout else None
+        return _present(
+            jobArn=self.arn,
+            jobId=self.job_id,
+            jobName=self.name,
+            jobQueue=self.queue_arn,
+            jobDefinition=self.definition["jobDefinitionArn"],
+            status=self.status,
+            statusReason=self.status_reason or None,
+            attempts=list(self.ended),
+            retryStrategy=strategy,
+            createdAt=self.created,
+            startedAt=self.started,
+            stoppedAt=self.stopped if self.finished else None,
+            dependsOn=[{"jobId": each.job_id} for each in self.depends_on],
+            parameters=self.parameters,
+            timeout=timeout,
+            tags=dict(tags),
+            propagateTags=self.propagate_tags,
+            platformCapabilities=self.definition.get("platformCapabilities") or ["EC2"],
+            eksAttempts=[],
+            isCancelled=self.cancelled,
+            isTerminated=self.termination is not None and not self.cancelled,
+            container=self._describe_container(),
+        )
+
+    def _describe_container(self) -> Json:
+        return {
+            **self.container,
+            **_present(
+                exitCode=self.exit_code,
+                reason=self.reason,
+                logStreamName=self.stream,
+                taskArn=self._ecs("task") if self.number else None,
+                containerInstanceArn=self._ecs("container-instance") if self.number else None,
+                networkInterfaces=[],
+            ),
+        }
+
+    def summary(self) -> Json:
+        """Return what ListJobs tells."""
+        return _present(
+            jobArn=self.arn,
+            jobId=self.job_id,
+            jobName=self.name,
+            createdAt=self.created,
+            status=self.status,
+            statusReason=self.status_reason or None,
+            startedAt=self.started,
+            stoppedAt=self.stopped if self.finished else None,
+            container=_present(exitCode=self.exit_code, reason=self.reason),
+            jobDefinition=self.definition["jobDefinitionArn"],
+        )
+
+
+def _present(**values: Any) -> Json:
+    return {name: value for name, value in values.items() if value is not None}

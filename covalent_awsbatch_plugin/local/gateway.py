@@ -1,0 +1,105 @@
+"""The WSGI application in front of moto: jobs are answered here, the rest by moto.
+
+It also enforces what moto leaves out: Batch's limits, and whose bucket a request may use.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from . import keys, motobase
+from .answers import Answer, error_answer
+from .api_faults import answer_struck
+from .batch import limits
+from .batch.actions import Jobs
+from .batch.errors import ClientError
+from .faults import ApiFault
+from .operations import Call, Environ, body_of, call_of
+from .striking import Faults
+
+StartResponse = Callable[..., Any]
+Wsgi = Callable[[Environ, StartResponse], Iterable[bytes]]
+
+RESET_PATH = "/moto-api/reset"
+
+
+class Gateway:
+    """Answers every request to the local AWS."""
+
+    def __init__(self, jobs: Jobs, moto: Wsgi, faults: Faults, reset: Callable[[], None]) -> None:
+        """Make a gateway.
+
+        Args:
+            jobs: What answers Batch's requests about jobs.
+            moto: What answers all others.
+            faults: What goes wrong on purpose.
+            reset: What to do when the reset is asked for.
+        """
+        self.jobs = jobs
+        self.faults = faults
+        self._moto = moto
+        self._reset = reset
+
+    def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        """Answer a request."""
+        if environ["PATH_INFO"] == RESET_PATH and environ["REQUEST_METHOD"] == "POST":
+            self._reset()
+            return Answer(200, b'{"status": "ok"}').send(start_response)
+        call = call_of(environ)
+
+        def answer(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+            return self._answer(call, environ, start_response)
+
+        fault = self._fault_of(call)
+        if fault is None:
+            return answer(environ, start_response)
+        return answer_struck(fault, call, answer, environ, start_response)
+
+    def _fault_of(self, call: Call) -> ApiFault | None:
+        if not call.operation or call.access_key == keys.ITSELF:
+            return None
+        by = "job" if call.access_key == keys.JOB else "dispatcher"
+        return self.faults.of_call(call.name, by)
+
+    def _answer(
+        self, call: Call, environ: Environ, start_response: StartResponse
+    ) -> Iterable[bytes]:
+        answer = self._of_ours(call, environ)
+        if answer is not None:
+            return answer.send(start_response)
+        return self._moto(environ, start_response)
+
+    def _of_ours(self, call: Call, environ: Environ) -> Answer | None:
+        """Return the answer to a request that moto is not to see."""
+        if call.service == "s3":
+            return _refuse_bucket(call, environ.get("HTTP_X_AMZ_EXPECTED_BUCKET_OWNER"))
+        if call.service != "batch":
+            return None
+        try:
+            return self._of_batch(call, environ)
+        except ClientError as error:
+            return error_answer(call, 400, "ClientException", str(error))
+
+    def _of_batch(self, call: Call, environ: Environ) -> Answer | None:
+        action = self.jobs.actions.get(call.operation)
+        if action is None and call.operation != "RegisterJobDefinition":
+            return None
+        request = json.loads(body_of(environ) or b"{}")
+        if action is None:
+            limits.check_definition(request)
+            return None
+        place = motobase.Place(motobase.account_of_key(call.access_key), call.region)
+        return Answer(200, json.dumps(action(place, request)).encode())
+
+
+def _refuse_bucket(call: Call, expected_owner: str | None) -> Answer | None:
+    """Refuse a bucket of another account than the caller's, or than the expected owner's."""
+    if not call.bucket or call.operation == "CreateBucket":
+        return None
+    owner = motobase.account_of_bucket(call.bucket, call.region)
+    allowed = {motobase.account_of_key(call.access_key), expected_owner} - {None}
+    if owner is None or allowed == {owner}:
+        return None
+    return error_answer(call, 403, "AccessDenied", "Access Denied")

@@ -1,0 +1,11 @@
+"""Access keys, by which requests are told apart. Every key is accepted."""
+
+from __future__ import annotations
+
+USER = "local"
+JOB = "local-job"
+
+# Of this program's own requests, which no fault concerns.
+ITSELF = "local-aws"
+
+SECRET = "local"  # noqa: S105 - no secret
