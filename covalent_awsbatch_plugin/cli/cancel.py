@@ -1,0 +1,56 @@
+"""``covalent-awsbatch cancel``: end the jobs of a dispatch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+from ..aws.jobs import REASON_LIMIT
+from .account import Account, account_options, connect_from
+from .found import FoundJob, find_unfinished, none_found, one_dispatch, parse_selection
+from .jobs import queue_name, queue_option
+from .queue import existing_queue
+from .screen import console
+
+
+@click.command()
+@click.argument("dispatch_id")
+@account_options
+@queue_option
+@click.option("--yes", is_flag=True, help="End them without asking.")
+def cancel(dispatch_id: str, yes: bool, **options: Any) -> None:
+    """End the jobs of DISPATCH_ID[:NODE] that have not ended.
+
+    Covalent sees their tasks fail. To cancel a dispatch in Covalent as well, use ct.cancel.
+    """
+    selection = parse_selection(dispatch_id)
+    account, name = connect_from(options), queue_name(options)
+    existing_queue(account, name)
+    found = find_unfinished(account, name, selection)
+    if not found:
+        raise none_found(selection, name, account)
+    one_dispatch(found, dispatch_id)
+    end_jobs(account, found, "Cancelled by 'covalent-awsbatch cancel'", ask=not yes)
+
+
+def end_jobs(account: Account, found: Sequence[FoundJob], reason: str, *, ask: bool) -> None:
+    """List jobs, ask where wanted, and end them.
+
+    Raises:
+        click.Abort: The user said no.
+    """
+    for job in found:
+        line = f"{job.job_id}  {job.status:<9}  {job.dispatch}:{job.node}  {job.function}"
+        console().print(line, markup=False)
+    if ask:
+        click.confirm(f"End {_count(found)}?", abort=True)
+    for job in found:
+        told = f"{reason}: dispatch {job.dispatch}, node {job.node}"
+        account.client("batch").terminate_job(jobId=job.job_id, reason=told[:REASON_LIMIT])
+    console().print(f"Ended {_count(found)}.")
+
+
+def _count(found: Sequence[FoundJob]) -> str:
+    return f"{len(found)} job{'s' if len(found) > 1 else ''}"

@@ -1,0 +1,1 @@
+"""What the doctor checks: one module an area, each from a case to findings."""

@@ -1,0 +1,134 @@
+"""The section ``[executors.awsbatch]`` of Covalent's configuration file, without Covalent.
+
+Importing Covalent takes seconds and rewrites the file; a command needs one section of it. Where
+the file lies follows Covalent's own rule.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from .errors import Refusal
+
+EXECUTOR = "awsbatch"
+
+# Seconds for which another process, such as a starting server, may hold the file.
+LOCK_TIMEOUT = 10
+
+
+def configuration_path() -> Path:
+    """Return the path of Covalent's configuration file."""
+    folder = os.environ.get("COVALENT_CONFIG_DIR") or os.environ.get("XDG_CONFIG_DIR")
+    if not folder:
+        folder = os.path.join(os.path.expanduser("~"), ".config", "covalent")
+    return Path(folder) / "covalent.conf"
+
+
+def read_section() -> dict[str, Any]:
+    """Return the configured options of the executor; none where there is no file.
+
+    Raises:
+        Refusal: The file is not TOML.
+    """
+    section = _load(configuration_path()).get("executors", {}).get(EXECUTOR, {})
+    return dict(section)
+
+
+def write_section(values: Mapping[str, Any]) -> Path | None:
+    """Set keys of the section, keep all else, and return the path of the backup.
+
+    The file is replaced in one step, so that a crash leaves either the old or the new one.
+
+    Returns:
+        The backup's path; nothing where there was no file or nothing to change.
+
+    Raises:
+        Refusal: The file is not TOML, or another process holds it.
+    """
+    from filelock import FileLock, Timeout
+
+    path = configuration_path()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(f"{path}.lock", timeout=LOCK_TIMEOUT):
+            return _replace(path, values)
+    except Timeout as error:
+        raise Refusal(
+            f"Another process holds {path}.", "wait until Covalent has started, then try again."
+        ) from error
+
+
+def difference(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
+    """Return the lines that setting the keys of ``after`` changes, as a diff shows them."""
+    lines = []
+    for key, value in after.items():
+        if key in before and before[key] != value:
+            lines.append(f"- {key} = {_literal(before[key])}")
+        if key not in before or before[key] != value:
+            lines.append(f"+ {key} = {_literal(value)}")
+    return lines
+
+
+def _replace(path: Path, values: Mapping[str, Any]) -> Path | None:
+    import toml
+
+    content = _load(path)
+    section = content.setdefault("executors", {}).setdefault(EXECUTOR, {})
+    if all(key in section and section[key] == value for key, value in values.items()):
+        return None
+    section.update(values)
+    backup = _back_up(path)
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=".covalent-", text=True)
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            toml.dump(content, file)
+        if backup:
+            shutil.copymode(path, temporary)
+        # The user may keep the file elsewhere behind a symbolic link.
+        os.replace(temporary, os.path.realpath(path))
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+    return backup
+
+
+def _back_up(path: Path) -> Path | None:
+    if not path.exists():
+        return None
+    stamp = time.strftime("%Y%m%d-%H%M%S")
+    backup = path.with_name(f"{path.name}.{stamp}.bak")
+    count = 1
+    while backup.exists():
+        count += 1
+        backup = path.with_name(f"{path.name}.{stamp}-{count}.bak")
+    shutil.copy2(path, backup)
+    return backup
+
+
+def _load(path: Path) -> dict[str, Any]:
+    import toml
+
+    try:
+        text = path.read_text("utf-8")
+    except FileNotFoundError:
+        return {}
+    try:
+        return dict(toml.loads(text))
+    # The parser raises IndexError for some of what it cannot read.
+    except (toml.TomlDecodeError, IndexError) as error:
+        raise Refusal(
+            f"Covalent's configuration {path} is not valid TOML: {error}",
+            "correct the file, or move it away: Covalent makes a new one. Nothing was changed.",
+        ) from error
+
+
+def _literal(value: Any) -> str:
+    import toml
+
+    return str(toml.dumps({"x": value})).partition("=")[2].strip() or repr(value)

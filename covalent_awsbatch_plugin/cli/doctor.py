@@ -1,0 +1,149 @@
+"""``covalent-awsbatch doctor``: what keeps tasks from running, and how to mend it."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
+from typing import Any
+
+import click
+
+from .. import settings
+from .account import Account, access_of, account_options, connect
+from .checks.bucket import check_bucket
+from .checks.client import bad_keys, check_client, check_configuration
+from .checks.finding import OK, PROBLEM, UNKNOWN, WARNING, Case, Finding, ok, problem, unknown
+from .checks.image import check_image
+from .checks.loggroup import check_log_group
+from .checks.queue import check_queue
+from .checks.roles import check_execution_role, check_job_role, check_permissions
+from .configuration import read_section
+from .errors import Denied, Refusal, WrongCall, explained
+from .screen import console, table
+
+Check = Callable[[Case], Iterable[Finding]]
+
+# Run in parallel; a check that AWS answers slowly holds up no other.
+CHECKS: Mapping[str, Check] = {
+    "credentials": check_permissions,
+    "bucket": check_bucket,
+    "queue": check_queue,
+    "job role": check_job_role,
+    "execution role": check_execution_role,
+    "log group": check_log_group,
+    "image": check_image,
+}
+
+MARKS = {
+    OK: "[green]ok[/]",
+    WARNING: "[yellow]warning[/]",
+    PROBLEM: "[red]problem[/]",
+    UNKNOWN: "[dim]not checked[/]",
+}
+
+
+@click.command()
+@account_options
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option("--live", is_flag=True, help="Run one hello job, and print its seconds by stage.")
+def doctor(as_json: bool, live: bool, **options: Any) -> None:
+    """Check everything that tasks need, and say how to mend what is wrong.
+
+    Exit code 0 where nothing keeps tasks from running, else 1.
+    """
+    findings, case = examine(options)
+    healthy = not any(finding.status == PROBLEM for finding in findings)
+    stages = None
+    if live and healthy and case is not None:
+        from .live import run_hello
+
+        with console(stderr=True).status("Running a hello job"):
+            stages = run_hello(case)
+    if as_json:
+        report = {"healthy": healthy, "findings": [asdict(finding) for finding in findings]}
+        click.echo(json.dumps(report if stages is None else {**report, "live": stages}, indent=2))
+    else:
+        _show(findings)
+        _show_live(stages, skipped=live and not healthy)
+    if not healthy:
+        sys.exit(1)
+
+
+def examine(options: Mapping[str, Any]) -> tuple[list[Finding], Case | None]:
+    """Return all findings, and the case, where there is an account to speak of."""
+    configured = read_section()
+    findings = [*check_client(), *check_configuration(configured)]
+    # What is wrong is told; the rest is checked with what is right.
+    usable = {k: v for k, v in configured.items() if k not in bad_keys(configured)}
+    access = access_of(options, usable)
+    try:
+        with explained():
+            account = connect(access)
+            findings.append(ok("region", "known", f"{access.region}."))
+            case = _case(account, usable)
+    except Refusal as refusal:
+        wrong_region = isinstance(refusal, WrongCall)
+        area, check = ("region", "known") if wrong_region else ("credentials", "valid")
+        return [*findings, problem(area, check, refusal.message, refusal.fix)], None
+    findings.append(ok("credentials", "valid", f"{case.identity.arn}."))
+    with ThreadPoolExecutor(len(CHECKS)) as pool:
+        for found in pool.map(lambda area: _run(area, case), CHECKS):
+            findings += found
+    return findings, case
+
+
+def _case(account: Account, configured: Mapping[str, Any]) -> Case:
+    values = settings.resolve({}, configured)
+    values.update(region=account.access.region, endpoint_url=account.access.endpoint_url)
+    values.update(credentials_file=account.access.credentials_file, profile=account.access.profile)
+    return Case(
+        account=account,
+        identity=account.identity(),
+        options=values,
+        image=values["container_image_uri"] or settings.default_image(),
+        python=f"{sys.version_info.major}.{sys.version_info.minor}",
+    )
+
+
+def _run(area: str, case: Case) -> list[Finding]:
+    findings: list[Finding] = []
+    try:
+        with explained():
+            findings.extend(CHECKS[area](case))
+    except Denied as refusal:
+        # Looking is not what tasks need; what they need is checked by itself.
+        findings.append(unknown(area, "answer", refusal.message, refusal.fix))
+    except Refusal as refusal:
+        findings.append(problem(area, "answer", refusal.message, refusal.fix))
+    return findings
+
+
+def _show(findings: Sequence[Finding]) -> None:
+    from rich.markup import escape
+
+    shown = table("", "What", "Check", "Found", "Fix")
+    for finding in findings:
+        texts = (finding.area, finding.check, finding.found, finding.fix)
+        shown.add_row(MARKS[finding.status], *map(escape, texts))
+    console().print(shown)
+    count = {status: sum(f.status == status for f in findings) for status in MARKS}
+    if count[PROBLEM]:
+        console().print(f"[red]{count[PROBLEM]} problem{'s' if count[PROBLEM] > 1 else ''}.[/]")
+    else:
+        console().print("[green]Nothing keeps tasks from running.[/]")
+    if count[UNKNOWN]:
+        console().print(f"{count[UNKNOWN]} of {len(findings)} checks could not be made.")
+
+
+def _show_live(stages: Mapping[str, float] | None, *, skipped: bool) -> None:
+    if skipped:
+        console().print("No hello job was run: mend the problems first.")
+    if stages is None:
+        return
+    shown = table("Stage of the hello job", "Seconds")
+    for stage, seconds in stages.items():
+        shown.add_row(stage, f"{seconds:.2f}")
+    console().print(shown)
