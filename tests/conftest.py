@@ -1,0 +1,31 @@
+"""What every test has: a home, an AWS and a Covalent configuration of its own.
+
+The environment is set before anything imports Covalent, which reads it once, at import.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+
+from covalent_awsbatch_plugin.local.ports import free_port
+
+HOME = tempfile.mkdtemp(prefix="covalent-awsbatch-tests-")
+for name in [name for name in os.environ if name.startswith(("AWS_", "COVALENT_"))]:
+    # Certificates of the machine are no configuration of an account.
+    if name != "AWS_CA_BUNDLE" and not name.startswith("COVALENT_AWSBATCH_TEST"):
+        del os.environ[name]
+os.environ.update(
+    HOME=HOME,
+    COVALENT_CONFIG_DIR=os.path.join(HOME, ".config", "covalent"),
+    COVALENT_SVC_PORT=str(free_port()),
+    COVALENT_DISABLE_DASK="1",
+    AWS_EC2_METADATA_DISABLED="true",
+)
+for name in ("XDG_CONFIG_DIR", "XDG_CACHE_HOME", "XDG_DATA_HOME"):
+    os.environ.pop(name, None)
+
+
+def pytest_unconfigure() -> None:
+    shutil.rmtree(HOME, ignore_errors=True)

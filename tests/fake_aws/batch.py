@@ -1,0 +1,283 @@
+"""AWS Batch: definitions, jobs and their lives."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import math
+import re
+import time
+import uuid
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from typing import Any
+
+from tests.fake_aws.errors import client_error
+from tests.fake_aws.jobs import Definition, Job, JobEnd
+from tests.fake_aws.validation import check_definition, check_submission
+
+REASON_LIMIT = 255
+DESCRIBE_LIMIT = 100
+
+Play = Callable[[Job], "JobEnd | Awaitable[JobEnd | None] | None"]
+
+
+class Batch:
+    """The service's state, and one method for each operation.
+
+    Attributes:
+        play: Says how a job's attempt ends, once its time is over; None means it goes on running.
+        queue_seconds: How long a job waits in RUNNABLE; ``math.inf`` for ever.
+        job_seconds: How long an attempt runs.
+        definition_delay: Seconds until a new definition can be submitted and described.
+    """
+
+    def __init__(self, region: str, account: str, play: Play) -> None:
+        self.play = play
+        self.queue_seconds = 0.0
+        self.job_seconds = 0.0
+        self.definition_delay = 0.0
+        self.jobs: dict[str, Job] = {}
+        self.definitions: dict[str, list[Definition]] = {}
+        self.queues: dict[str, str] = {}
+        self.on_log: Callable[[Job, tuple[str, ...]], None] = lambda job, lines: None
+        self._arn = f"arn:aws:batch:{region}:{account}"
+        self._pages: dict[str, list[Any]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def add_queue(self, name: str, state: str = "ENABLED") -> None:
+        """Create a job queue."""
+        self.queues[name] = state
+
+    # Job definitions
+
+    def register_job_definition(self, params: dict[str, Any]) -> dict[str, Any]:
+        name = params["jobDefinitionName"]
+        check_definition(params)
+        revisions = self.definitions.setdefault(name, [])
+        number = len(revisions) + 1
+        definition = Definition(
+            arn=f"{self._arn}:job-definition/{name}:{number}",
+            name=name,
+            revision=number,
+            request=params,
+            visible_at=time.monotonic() + self.definition_delay,
+        )
+        revisions.append(definition)
+        return {
+            "jobDefinitionName": name,
+            "jobDefinitionArn": definition.arn,
+            "revision": number,
+        }
+
+    def deregister_job_definition(self, params: dict[str, Any]) -> dict[str, Any]:
+        definition = self._definition(params["jobDefinition"])
+        revisions = self.definitions[definition.name]
+        revisions[definition.revision - 1] = replace(definition, status="INACTIVE")
+        return {}
+
+    def describe_job_definitions(self, params: dict[str, Any]) -> dict[str, Any]:
+        found = [d for d in self._visible() if _selected(d, params)]
+        found.sort(key=lambda definition: -definition.revision)
+        page, token = self._page(found, params)
+        return _with_token("jobDefinitions", [item.describe() for item in page], token)
+
+    def _visible(self) -> list[Definition]:
+        now = time.monotonic()
+        return [d for each in self.definitions.values() for d in each if d.visible_at <= now]
+
+    def _definition(self, reference: str) -> Definition:
+        """Find a definition by name, ``name:revision`` or ARN."""
+        short = reference.rpartition("job-definition/")[2]
+        name, _, revision = short.partition(":")
+        now = time.monotonic()
+        for item in reversed(self.definitions.get(name, ())):
+            wanted = not revision or item.revision == int(revision)
+            if wanted and item.status == "ACTIVE" and item.visible_at <= now:
+                return item
+        raise client_error(f"JobDefinition {reference} not found")
+
+    # Jobs
+
+    def submit_job(self, params: dict[str, Any]) -> dict[str, Any]:
+        check_submission(params)
+        queue = self._queue(params["jobQueue"])
+        job_id = str(uuid.uuid4())
+        job = Job(
+            id=job_id,
+            arn=f"{self._arn}:job/{job_id}",
+            request=params,
+            definition=self._definition(params["jobDefinition"]),
+            queue_arn=f"{self._arn}:job-queue/{queue}",
+        )
+        self.jobs[job.id] = job
+        self._live(job)
+        return {"jobArn": job.arn, "jobName": job.name, "jobId": job.id}
+
+    def describe_jobs(self, params: dict[str, Any]) -> dict[str, Any]:
+        ids = params["jobs"]
+        if not ids or len(ids) > DESCRIBE_LIMIT:
+            raise client_error(f"jobs must hold 1 to {DESCRIBE_LIMIT} ids, not {len(ids)}")
+        found = (self.jobs.get(each.rpartition("job/")[2]) for each in ids)
+        return {"jobs": [job.describe() for job in found if job and not job.vanished]}
+
+    def list_jobs(self, params: dict[str, Any]) -> dict[str, Any]:
+        queue = self._queue(params.get("jobQueue", ""))
+        present = [job for job in self.jobs.values() if not job.vanished]
+        found = [j for j in present if j.queue_arn.endswith(f"/{queue}") and _listed(j, params)]
+        page, token = self._page(found, params)
+        return _with_token("jobSummaryList", [job.summary() for job in page], token)
+
+    def terminate_job(self, params: dict[str, Any]) -> dict[str, Any]:
+        job = self._ending(params)
+        if job is not None:
+            self._terminate(job, params["reason"])
+        return {}
+
+    def cancel_job(self, params: dict[str, Any]) -> dict[str, Any]:
+        job = self._ending(params)
+        if job is not None and job.status in ("SUBMITTED", "PENDING", "RUNNABLE"):
+            self._terminate(job, params["reason"])
+        return {}
+
+    def describe_job_queues(self, params: dict[str, Any]) -> dict[str, Any]:
+        wanted = [each.rpartition("/")[2] for each in params.get("jobQueues", self.queues)]
+        return {"jobQueues": [self._queue_detail(name) for name in wanted if name in self.queues]}
+
+    def _queue_detail(self, name: str) -> dict[str, Any]:
+        return {
+            "jobQueueName": name,
+            "jobQueueArn": f"{self._arn}:job-queue/{name}",
+            "state": self.queues[name],
+            "status": "VALID",
+            "statusReason": "JobQueue Healthy",
+            "priority": 1,
+            "computeEnvironmentOrder": [],
+        }
+
+    def _queue(self, reference: str) -> str:
+        name = reference.rpartition("job-queue/")[2]
+        if name not in self.queues:
+            raise client_error(f"JobQueue {reference} not found.")
+        if self.queues[name] != "ENABLED":
+            raise client_error(f"JobQueue {reference} is not in ENABLED state")
+        return name
+
+    def _ending(self, params: dict[str, Any]) -> Job | None:
+        """Return the job to end; None where there is nothing left to end."""
+        if not params["reason"] or len(params["reason"]) > REASON_LIMIT:
+            raise client_error(f"reason must have 1 to {REASON_LIMIT} characters")
+        job = self.jobs.get(params["jobId"])
+        if job is None:
+            raise client_error(f"Job {params['jobId']} not found")
+        return None if job.ended else job
+
+    def _terminate(self, job: Job, reason: str) -> None:
+        job.termination = reason
+        if job.status == "RUNNING":
+            job.finish_attempt(JobEnd(exit_code=143, status_reason=reason))
+        job.settle("FAILED", reason)
+
+    # A job's life
+
+    def _live(self, job: Job) -> None:
+        job.status = "RUNNABLE"
+        if self.queue_seconds < math.inf:
+            asyncio.get_running_loop().call_later(self.queue_seconds, self._start, job)
+
+    def _start(self, job: Job) -> None:
+        if job.ended:
+            return
+        job.start()
+        self.on_log(job, ())
+        if self.job_seconds < math.inf:
+            loop = asyncio.get_running_loop()
+            loop.call_later(self.job_seconds, self._time_is_over, job, job.attempt)
+
+    def _time_is_over(self, job: Job, attempt: int) -> None:
+        if job.ended or job.attempt != attempt:
+            return
+        task = asyncio.ensure_future(self._play(job, attempt))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _play(self, job: Job, attempt: int) -> None:
+        try:
+            end = self.play(job)
+            if inspect.isawaitable(end):
+                end = await end
+        except Exception as error:
+            # A job that a faulty script leaves running would only be seen as a hanging test.
+            end = JobEnd(None, status_reason=f"The stand-in's script failed: {error!r}")
+            self._ended(job, attempt, end)
+            raise
+        self._ended(job, attempt, end)
+
+    def _ended(self, job: Job, attempt: int, end: JobEnd | None) -> None:
+        if end is None or job.ended or job.attempt != attempt:
+            return
+        self.on_log(job, end.log)
+        job.vanished = end.vanish
+        job.finish_attempt(end)
+        if job.wants_retry(end):
+            self._live(job)
+        else:
+            job.settle("SUCCEEDED" if end.succeeded else "FAILED")
+
+    # Pages
+
+    def _page(self, items: list[Any], params: dict[str, Any]) -> tuple[list[Any], str | None]:
+        """Return one page and the token for the rest; a token is good once."""
+        if "nextToken" in params:
+            items = self._pages.pop(params["nextToken"], [])
+        size = params.get("maxResults", DESCRIBE_LIMIT)
+        if not 1 <= size <= DESCRIBE_LIMIT:
+            raise client_error(f"maxResults must be 1 to {DESCRIBE_LIMIT}")
+        if len(items) <= size:
+            return items, None
+        token = uuid.uuid4().hex
+        self._pages[token] = items[size:]
+        return items[:size], token
+
+
+def _with_token(name: str, items: list[Any], token: str | None) -> dict[str, Any]:
+    return {name: items, "nextToken": token} if token else {name: items}
+
+
+def _selected(definition: Definition, params: dict[str, Any]) -> bool:
+    short = f"{definition.name}:{definition.revision}"
+    wanted = params.get("jobDefinitions")
+    return (
+        params.get("jobDefinitionName") in (None, definition.name)
+        and params.get("status") in (None, definition.status)
+        and (wanted is None or definition.arn in wanted or short in wanted)
+    )
+
+
+def _listed(job: Job, params: dict[str, Any]) -> bool:
+    filters = params.get("filters")
+    if not filters:
+        return bool(job.status == params.get("jobStatus", "RUNNING"))
+    return all(_filtered(job, each) for each in filters)
+
+
+def _filtered(job: Job, condition: dict[str, Any]) -> bool:
+    name, values = condition["name"], condition["values"]
+    if name == "JOB_NAME":
+        return any(_glob(value, job.name) for value in values)
+    if name == "JOB_DEFINITION":
+        short = f"{job.definition.name}:{job.definition.revision}"
+        return any(v in (job.definition.arn, short) or _glob(v, short) for v in values)
+    moment = job.created_at * 1000
+    if name == "BEFORE_CREATED_AT":
+        return moment < float(values[0])
+    if name == "AFTER_CREATED_AT":
+        return moment > float(values[0])
+    raise client_error(f"Unknown filter {name!r}")
+
+
+def _glob(pattern: str, text: str) -> bool:
+    """Compare as ListJobs does: without case, with an asterisk at the end."""
+    if pattern.endswith("*"):
+        return text.lower().startswith(pattern[:-1].lower())
+    return bool(re.fullmatch(re.escape(pattern), text, re.IGNORECASE))

@@ -1,0 +1,48 @@
+"""Reading and setting the stand-in's state over HTTP, where it is a process of its own."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from aiohttp import web
+
+if TYPE_CHECKING:
+    from tests.fake_aws.aws import FakeAws
+
+PATH = "/_fake/"
+
+
+def answer(aws: FakeAws, path: str, body: bytes) -> web.Response:
+    """Answer ``/_fake/state``, ``/_fake/forget`` and ``/_fake/set``."""
+    verb = path.removeprefix(PATH)
+    if verb == "set":
+        _set(aws, json.loads(body))
+    elif verb == "forget":
+        aws.forget_calls()
+        aws.batch.jobs.clear()
+        for bucket in aws.s3.buckets.values():
+            bucket.objects.clear()
+    elif verb != "state":
+        return web.json_response({"error": f"no {verb}"}, status=404)
+    return web.json_response(state(aws))
+
+
+def state(aws: FakeAws) -> dict[str, Any]:
+    """Return the counters, the latest calls' times and what is there."""
+    return {
+        "calls": aws.calls,
+        "refused": aws.refused,
+        "bytes_up": aws.bytes_up,
+        "bytes_down": aws.bytes_down,
+        "describe_times": list(aws.call_times["batch:DescribeJobs"]),
+        "jobs": len(aws.batch.jobs),
+        "unfinished": sum(not job.ended for job in aws.batch.jobs.values()),
+        "definitions": sum(map(len, aws.batch.definitions.values())),
+        "objects": sum(len(bucket.objects) for bucket in aws.s3.buckets.values()),
+    }
+
+
+def _set(aws: FakeAws, values: dict[str, float]) -> None:
+    for name, value in values.items():
+        setattr(aws.batch if name in ("job_seconds", "queue_seconds") else aws, name, value)
