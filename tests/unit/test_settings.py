@@ -1,0 +1,110 @@
+"""The options: documented defaults, what wins, and every offence told at once."""
+
+from __future__ import annotations
+
+import pytest
+
+from covalent_awsbatch_plugin import settings
+from covalent_awsbatch_plugin.errors import InvalidOptions
+
+# The configuration table of the published documentation.
+DOCUMENTED = {
+    "profile": "default",
+    "region": "us-east-1",
+    "credentials": "~/.aws/credentials",
+    "batch_queue": "covalent-batch-queue",
+    "s3_bucket_name": "covalent-batch-job-resources",
+    "batch_job_definition_name": "covalent-batch-jobs",
+    "batch_execution_role_name": "ecsTaskExecutionRole",
+    "batch_job_role_name": "CovalentBatchJobRole",
+    "batch_job_log_group_name": "covalent-batch-job-logs",
+    "vcpu": 2,
+    "memory": 3.75,
+    "num_gpus": 0,
+    "retry_attempts": 3,
+    "time_limit": 300,
+    "poll_freq": 10,
+    "cache_dir": "/tmp/covalent",
+}
+
+
+def test_documented_defaults():
+    defaults = settings.defaults(documented_only=True)
+    assert {name: defaults[name] for name in DOCUMENTED} == DOCUMENTED
+    assert set(defaults) - set(DOCUMENTED) == {"container_image_uri"}
+
+
+def test_every_default_is_valid():
+    assert settings.resolve({}, {}) == {o.attr: o.default for o in settings.OPTIONS}
+
+
+def test_an_argument_wins_also_zero_and_an_empty_text():
+    configured = {"num_gpus": 4, "profile": "work", "vcpu": 8}
+    values = settings.resolve({"num_gpus": 0, "profile": "", "vcpu": None}, configured)
+    assert (values["num_gpus"], values["profile"], values["vcpu"]) == (0, "", 8)
+
+
+def test_text_of_a_configuration_becomes_numbers():
+    configured = {"vcpu": "4", "memory": "7.5", "glue_on_batch": "true", "poll_freq": "2"}
+    values = settings.resolve({}, configured)
+    assert (values["vcpu"], values["memory"]) == (4, 7.5)
+    assert (values["glue_on_batch"], values["poll_freq"]) == (True, 2)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "bound"),
+    [
+        ("time_limit", 59, "at least 60"),
+        ("memory", 0, "at least"),
+        ("retry_attempts", 11, "at most 10"),
+        ("retry_attempts", -1, "at least 0"),
+        ("vcpu", 0.5, "a whole number"),
+        ("vcpu", 0, "at least 1"),
+        ("vcpu", True, "a whole number"),
+        ("num_gpus", -1, "at least 0"),
+        ("poll_freq", 0, "at least 0.1"),
+        ("poll_freq", "soon", "a number"),
+        ("s3_bucket_name", "My_Bucket", "a name S3 accepts"),
+        ("s3_bucket_name", "192.168.0.1", "a name S3 accepts"),
+        ("s3_bucket_name", "ab", "a name S3 accepts"),
+        ("batch_queue", "my queue", "queue's name"),
+        ("batch_job_definition_name", "a" * 129, "128 at most"),
+        ("region", "Frankfurt", "a region's name"),
+        ("retry_on", "sometimes", "'any', 'infrastructure'"),
+        ("environment", {"AWS_BATCH_JOB_ID": "x"}, "must not set AWS_BATCH_JOB_ID"),
+        ("environment", {"A": 1}, "must have text for values"),
+        ("tags", {"aws:x": "y"}, "must not begin with aws:"),
+        ("container_properties", {"command": []}, "must not set command"),
+        ("endpoint_url", "localhost", "an http or https URL"),
+    ],
+)
+def test_a_value_out_of_bounds_is_named_with_its_bound(name, value, bound):
+    with pytest.raises(InvalidOptions) as caught:
+        settings.resolve({name: value}, {})
+    assert name in str(caught.value)
+    assert bound in str(caught.value)
+
+
+def test_all_offences_are_told_at_once():
+    wrong = {"time_limit": 5, "memory": 0, "retry_attempts": 11, "s3_bucket_name": "B"}
+    with pytest.raises(InvalidOptions) as caught:
+        settings.resolve(wrong, {})
+    assert all(name in str(caught.value) for name in wrong)
+
+
+def test_values_of_tables_are_not_shown():
+    with pytest.raises(InvalidOptions) as caught:
+        settings.resolve({"environment": {"A": "secret", "B": 1}}, {})
+    assert "secret" not in str(caught.value)
+
+
+def test_the_image_that_release_0_42_configured_by_itself_means_the_default():
+    configured = {"container_image_uri": settings.DEFAULT_IMAGE_0_42}
+    assert settings.resolve({}, configured)["container_image_uri"] == ""
+    assert settings.default_image("3.10.4").endswith("python:3.10-slim")
+
+
+def test_the_nearest_option_is_found():
+    assert settings.nearest("memroy") == "memory"
+    assert settings.nearest("s3_bucket") == "s3_bucket_name"
+    assert settings.nearest("zzzzzz") == ""

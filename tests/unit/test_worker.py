@@ -1,0 +1,113 @@
+"""The worker's parts that need no job."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from covalent_awsbatch_plugin import contract, worker
+from covalent_awsbatch_plugin.aws.logs import LINE_LIMIT, harmless
+from covalent_awsbatch_plugin.aws.poller import parse_all
+
+
+def through_a_tee(chunks: list[bytes], limit: int) -> tuple[str, bytes]:
+    """Return what a tee keeps and what it passes on."""
+    source, sink = os.pipe(), os.pipe()
+    passed = bytearray()
+
+    def collect() -> None:
+        while data := os.read(sink[0], 65536):
+            passed.extend(data)
+
+    collector = threading.Thread(target=collect)
+    collector.start()
+    tee = worker.Tee(source[0], sink[1], limit)
+    for chunk in chunks:
+        os.write(source[1], chunk)
+    os.close(source[1])
+    kept = tee.finish()
+    os.close(sink[1])
+    collector.join()
+    for end in (source[0], sink[0]):
+        os.close(end)
+    return kept, bytes(passed)
+
+
+def test_output_is_kept_and_passed_on():
+    kept, passed = through_a_tee(["Grüße\n".encode(), b"\xff\xfe not UTF-8\n"], 1000)
+    assert kept == "Grüße\n�� not UTF-8\n"
+    assert passed == "Grüße\n".encode() + b"\xff\xfe not UTF-8\n"
+
+
+def test_of_endless_output_the_ends_are_kept_and_all_is_passed_on():
+    size = 1000
+    chunks = [b"begin", *[b"x" * 4096] * 500, b"end"]
+    kept, passed = through_a_tee(chunks, size)
+    assert kept.startswith("beginxxx")
+    assert kept.endswith("xxxend")
+    assert "bytes left out" in kept
+    assert len(kept) < size + 200
+    assert len(passed) == sum(map(len, chunks))
+
+
+def test_output_of_exactly_the_limit_is_whole():
+    kept, _ = through_a_tee([b"a" * 500, b"b" * 500], 1000)
+    assert kept == "a" * 500 + "b" * 500
+
+
+def raised(function) -> BaseException:
+    with pytest.raises(BaseException) as caught:  # noqa: PT011 - any, as a task may raise
+        function()
+    return caught.value
+
+
+def test_a_task_s_exception_is_told_with_its_traceback():
+    def fail():
+        raise ValueError("too bad\nreally")
+
+    report = worker.explain(raised(fail))
+    assert report["status"] == contract.RAISED
+    assert report["exit_code"] == contract.EXIT_RAISED
+    assert report["error"] == "ValueError: too bad really"
+    assert report["traceback"].rstrip().endswith("really")
+
+
+def test_leaving_early_counts_as_raising():
+    report = worker.explain(raised(lambda: sys.exit(0)))
+    assert (report["status"], report["exit_code"]) == (contract.RAISED, contract.EXIT_RAISED)
+
+
+def test_what_a_failed_command_wrote_is_shown():
+    command = [sys.executable, "-c", "import sys; sys.exit('no such package')"]
+    error = raised(lambda: subprocess.run(command, check=True, capture_output=True))
+    assert "no such package" in worker.explain(error)["traceback"]
+
+
+@pytest.mark.parametrize(
+    ("end", "code", "said"),
+    [("os.kill(os.getpid(), 9)", 137, "SIGKILL"), ("os._exit(5)", 5, "exit code 5")],
+)
+def test_an_end_without_a_report_is_told(tmp_path: Path, end, code, said):
+    child = subprocess.Popen([sys.executable, "-c", f"import os; {end}"])
+    _, status = os.waitpid(child.pid, 0)
+    child.returncode = 0
+    report = worker.read_report(tmp_path, status)
+    assert (report["status"], report["exit_code"]) == (contract.KILLED, code)
+    assert said in report["error"]
+
+
+def test_hostile_log_lines_do_no_harm():
+    assert harmless("\x1b[31mred\x1b[0m\x07\r\n") == "�[31mred�[0m�"
+    assert len(harmless("x" * 10_000_000)) <= LINE_LIMIT + 4
+
+
+def test_a_poisoned_description_stalls_no_other():
+    good = {"jobId": "good", "status": "RUNNING"}
+    poisoned = [{}, {"jobId": "x"}, {"jobId": "y", "status": "RUNNING", "container": []}, None]
+    assert set(parse_all([*poisoned, good])) >= {"good"}
+    assert "x" not in parse_all(poisoned)
