@@ -1,0 +1,59 @@
+"""Measure, print the table, and write ``docs/benchmarks.md`` with its plot."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from typing import Any
+
+from benchmarks import places, report
+from benchmarks.cases import CASES, FULL, QUICK, Size
+
+
+def main() -> None:
+    """Run what the command line asks for."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="less of all; writes nothing")
+    parser.add_argument("--only", action="append", choices=CASES, help="measure only this again")
+    parser.add_argument("--report", action="store_true", help="only write the page again")
+    told = parser.parse_args()
+    chosen = [] if told.report else told.only or list(CASES)
+    if told.quick:
+        report.show({name: measure(name, QUICK) for name in chosen})
+        return
+    for name in chosen:
+        store({**stored(), name: measure(name, FULL), "machine": report.machine()})
+    report.show(stored())
+    report.write(stored())
+
+
+def measure(name: str, size: Size) -> dict[str, Any]:
+    """Run the benchmark of this name."""
+    started = time.monotonic()
+    print(f"{name} ...", end=" ", flush=True)
+    measured = CASES[name](size)
+    print(f"{time.monotonic() - started:.0f} s", flush=True)
+    return measured
+
+
+def stored() -> dict[str, Any]:
+    """Return the latest measurements."""
+    return dict(json.loads(places.RESULTS.read_text())) if places.RESULTS.exists() else {}
+
+
+def store(measured: dict[str, Any]) -> None:
+    """Keep measurements, less what no figure needs."""
+    places.RESULTS.parent.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(_without(measured, ("describe_times", "results", "window")), indent=1)
+    places.RESULTS.write_text(text + "\n")
+
+
+def _without(value: Any, names: tuple[str, ...]) -> Any:
+    if isinstance(value, dict):
+        return {key: _without(item, names) for key, item in value.items() if key not in names}
+    return round(value, 6) if isinstance(value, float) else value
+
+
+if __name__ == "__main__":
+    main()

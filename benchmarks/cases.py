@@ -1,0 +1,82 @@
+"""The benchmarks by name: what each measures, in full and in a quick run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from benchmarks import fanout, runs, startup
+from benchmarks.runs import MB, OLD, OURS
+
+
+@dataclass(frozen=True)
+class Size:
+    """How much is measured.
+
+    Attributes:
+        old_tasks, our_tasks: Numbers of tasks.
+        payload: Bytes of the shared argument, and a fifth of the private ones.
+        times: How often a start-up is measured.
+        width: Electrons of the fan-out; 0 leaves it out.
+        dispatches: How often each executor runs the fan-out.
+        waiting: Number of tasks that wait.
+        watched: Seconds for which they are watched.
+    """
+
+    old_tasks: tuple[int, ...]
+    our_tasks: tuple[int, ...]
+    payload: int
+    times: int
+    width: int
+    dispatches: int
+    waiting: int
+    watched: float
+
+
+FULL = Size((1, 10, 100), (1, 10, 100, 1000, 5000), 20 * MB, 9, 100, 3, 5000, 30)
+QUICK = Size((1,), (1, 10, 100), 4 * MB, 2, 20, 1, 500, 10)
+SHARED_BY = 20
+
+
+def _tasks(size: Size) -> dict[str, Any]:
+    numbers = {OLD: size.old_tasks, OURS: size.our_tasks}
+    return {
+        release: {str(count): runs.tasks(release, count) for count in counts}
+        for release, counts in numbers.items()
+    }
+
+
+def _shared(size: Size) -> dict[str, Any]:
+    return {r: runs.shared_argument(r, SHARED_BY, size.payload) for r in (OLD, OURS)}
+
+
+def _private(size: Size) -> dict[str, Any]:
+    return {r: runs.private_payload(r, 5 * size.payload) for r in (OLD, OURS)}
+
+
+def _imports(size: Size) -> dict[str, Any]:
+    return {release: startup.import_share(release, size.times) for release in (OLD, OURS)}
+
+
+def _worker(size: Size) -> dict[str, Any]:
+    return {OURS: startup.worker(size.times)}
+
+
+def _fanout(size: Size) -> dict[str, Any]:
+    return {OURS: fanout.against_two_calls(size.width, size.dispatches)}
+
+
+def _waiting(size: Size) -> dict[str, Any]:
+    return {OURS: runs.waiting(size.waiting, size.watched)}
+
+
+CASES: dict[str, Callable[[Size], dict[str, Any]]] = {
+    "imports": _imports,
+    "worker": _worker,
+    "tasks": _tasks,
+    "shared": _shared,
+    "private": _private,
+    "fanout": _fanout,
+    "waiting": _waiting,
+}
