@@ -1,0 +1,364 @@
+"""Makes the page ``docs/failures.md``: every kind of failure with the text that it produces.
+
+Each text is what ``diagnosis.diagnose`` says of a representative case, or what ``aws.failures``
+makes of an answer of AWS, so the page cannot say anything that the plugin does not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+from botocore.exceptions import ClientError, EndpointConnectionError, NoCredentialsError
+
+from covalent_awsbatch_plugin import contract, errors, settings
+from covalent_awsbatch_plugin.aws.failures import classify, translate
+from covalent_awsbatch_plugin.aws.jobs import Attempt, JobDescription
+from covalent_awsbatch_plugin.aws.logs import console_link
+from covalent_awsbatch_plugin.contract import Outcome
+from covalent_awsbatch_plugin.diagnosis import Case, diagnose
+from covalent_awsbatch_plugin.errors import BatchTaskError
+
+JOB = "5f0c6a53-2f0b-4f8e-9d8a-3a4f6c1f2b7d"
+BUCKET = settings.BY_NAME["s3_bucket_name"].default
+GROUP = settings.BY_NAME["batch_job_log_group_name"].default
+STREAM = "covalent-batch/default/1b9d0a7c4e2f4f0f9e6b2d3c4a5b6c7d"
+LINK = console_link("us-east-1", GROUP, STREAM, "aws")
+ESSENTIAL = "Essential container in task exited"
+
+INTRODUCTION = r"""
+# Failures
+
+A task that fails ends as FAILED in Covalent. Its stdout has everything that it had printed; its
+stderr has what it wrote there, its traceback where it raised, and then one of the texts below:
+what happened, what to do about it, and the evidence. Each is an exception of the module
+`covalent_awsbatch_plugin.errors`, and all of them are `BatchTaskError`; `run()` raises it as
+Covalent's `TaskRuntimeError` too. Covalent itself keeps only the output of a failed task, not the
+exception's text: so look at the node's stderr, in the user interface or in Python:
+
+```python
+import covalent as ct
+
+
+@ct.electron(executor=ct.executor.AWSBatchExecutor(retry_attempts=1))
+def divide(number):
+    return number / 0
+
+
+@ct.lattice
+def workflow(number):
+    return divide(number)
+
+
+result = ct.get_result(ct.dispatch(workflow)(6), wait=True)
+node = result.get_node_result(0)
+assert "ZeroDivisionError: division by zero\n" in node["stderr"], node
+print(node["stderr"])
+```
+
+This page is made from the code by `python docs/tools/write.py`: the texts are those of the plugin,
+for a job that asked for 3.75 GB and 300 seconds. What AWS says in them is as AWS documents it.
+
+## What is waited out
+
+Not every trouble ends a task. Throttling, server errors and lost connections are waited out with
+growing pauses, for an hour while tasks run, or for 20 seconds when nothing has succeeded yet, and
+told once in the Covalent server's log. Credentials that expire while tasks run are looked for
+again until there are new ones. A submission whose answer was lost is looked for by the job's name
+before it is repeated.
+
+Batch attempts a job up to `retry_attempts` times in all, whatever an attempt failed of, unless
+`retry_on="infrastructure"` says otherwise. A wrong Python version, a result that cannot be
+pickled, a missing permission and a time limit that is exceeded are never attempted again.
+"""
+
+
+@dataclass(frozen=True)
+class Example:
+    """One failure.
+
+    Attributes:
+        title: What it is, in a few words.
+        error: The error that the user gets.
+        remark: What else is to be said about it.
+    """
+
+    title: str
+    error: BatchTaskError
+    remark: str = ""
+
+
+# ---- Jobs that ended
+
+
+def _job(**known: Any) -> JobDescription:
+    """Return a failed job of one attempt, as Batch describes it."""
+    described = JobDescription(
+        job_id=JOB,
+        status="FAILED",
+        status_reason=ESSENTIAL,
+        log_stream=STREAM,
+        log_group=GROUP,
+        image="public.ecr.aws/docker/library/python:3.11-slim",
+    )
+    described = replace(described, **known)
+    attempt = Attempt(
+        described.exit_code, described.reason, described.status_reason, described.log_stream
+    )
+    return replace(described, attempts=known.get("attempts", (attempt,)))
+
+
+def _diagnosed(
+    job: JobDescription | None,
+    outcome: Outcome | None = None,
+    log: tuple[str, ...] = (),
+    **more: Any,
+) -> BatchTaskError:
+    streams = {a.log_stream for a in job.attempts if a.log_stream} if job else set()
+    case = Case(
+        job_id=JOB,
+        job=job,
+        outcome=outcome,
+        time_limit=settings.BY_NAME["time_limit"].default,
+        memory=settings.BY_NAME["memory"].default,
+        python="3.11",
+        bucket=BUCKET,
+        logs={stream: list(log) for stream in streams},
+        links=dict.fromkeys(streams, LINK),
+    )
+    error = diagnose(replace(case, **more))
+    assert error is not None
+    return error
+
+
+def _of_the_task() -> Iterator[Example]:
+    yield Example(
+        "The task raised",
+        _diagnosed(
+            _job(exit_code=contract.EXIT_RAISED),
+            Outcome(contract.RAISED, error="ZeroDivisionError: division by zero"),
+        ),
+        "The traceback stands before it.",
+    )
+    yield Example(
+        "The result cannot be pickled",
+        _diagnosed(
+            _job(exit_code=contract.EXIT_NOT_SERIALIZABLE),
+            Outcome(
+                contract.NOT_SERIALIZABLE,
+                error="TypeError: cannot pickle '_thread.lock' object",
+            ),
+        ),
+    )
+    yield Example(
+        "The task's process died",
+        _diagnosed(
+            _job(exit_code=139),
+            Outcome(contract.KILLED, exit_code=139, error="It was ended by SIGSEGV"),
+        ),
+    )
+    yield Example(
+        "Out of memory",
+        _diagnosed(
+            _job(exit_code=137, reason="OutOfMemoryError: Container killed due to memory usage"),
+            log=("Loading the matrix", "Inverting the matrix"),
+        ),
+    )
+    yield Example(
+        "Time limit",
+        _diagnosed(
+            _job(status_reason="Job attempt duration exceeded timeout", exit_code=137),
+            log=("step 1 of 900", "step 2 of 900"),
+        ),
+    )
+    yield Example(
+        "Another Python",
+        _diagnosed(_job(exit_code=contract.EXIT_PYTHON_MISMATCH, image="python:3.9")),
+    )
+
+
+def _of_the_job() -> Iterator[Example]:
+    lost = Attempt(status_reason="Host EC2 (instance i-0f2e4d6c8b0a19283) terminated.")
+    yield Example(
+        "Host lost",
+        _diagnosed(_job(status_reason=lost.status_reason, log_stream="", attempts=(lost,) * 3)),
+        "Also when spot capacity is taken back. No attempt has an exit code then.",
+    )
+    reason = "CannotPullContainerError: pull access denied for my-image"
+    yield Example(
+        "The image cannot be pulled",
+        _diagnosed(_job(reason=reason, image="my-image", log_stream="")),
+    )
+    yield Example("The image has no Python", _diagnosed(_job(exit_code=contract.EXIT_NO_PYTHON)))
+    yield Example(
+        "Docker failed on the host",
+        _diagnosed(
+            _job(
+                reason="DockerTimeoutError: Could not transition to started; timed out after "
+                "waiting 4m0s"
+            )
+        ),
+    )
+    yield Example(
+        "The container could not get ready",
+        _diagnosed(
+            _job(exit_code=contract.EXIT_START_FAILED),
+            log=("ERROR: No matching distribution found for covalent==0.240.0",),
+        ),
+    )
+    yield Example(
+        "The job may not use the bucket",
+        _diagnosed(_job(exit_code=contract.EXIT_NO_PERMISSION)),
+    )
+    yield Example(
+        "The job can never start",
+        _diagnosed(
+            _job(
+                status="RUNNABLE",
+                status_reason="MISCONFIGURATION:JOB_RESOURCE_REQUIREMENT - The job resource "
+                "requirement (vCPU/memory/GPU) is higher than that can be met by the CE(s) "
+                "attached to the job queue.",
+                attempts=(),
+                log_stream="",
+            )
+        ),
+        "The plugin ends the job: it would wait for ever, and hold up those behind it.",
+    )
+    yield Example(
+        "Somebody ended the job",
+        _diagnosed(_job(status_reason="Stopped by the night watch", terminated=True)),
+        "A job that Covalent cancelled makes its node CANCELLED, without an error.",
+    )
+    yield Example("No outcome", _diagnosed(_job(exit_code=0, status="SUCCEEDED")))
+    yield Example(
+        "What is in the bucket is no outcome",
+        _diagnosed(_job(exit_code=0), unreadable="it does not start as an envelope does"),
+    )
+    yield Example("Batch has forgotten the job", _diagnosed(None))
+
+
+# ---- What AWS answered
+
+
+def _answered(
+    service: str, method: str, code: str, message: str, status: int = 400, **params: Any
+) -> BatchTaskError:
+    answer = {
+        "Error": {"Code": code, "Message": message},
+        "ResponseMetadata": {"HTTPStatusCode": status},
+    }
+    return _translated(ClientError(answer, method), service, method, params)
+
+
+def _translated(
+    error: Exception, service: str, method: str, params: dict[str, Any]
+) -> BatchTaskError:
+    return translate(error, classify(error), service, method, params)
+
+
+def _of_aws() -> Iterator[Example]:
+    yield Example(
+        "No credentials",
+        _translated(NoCredentialsError(), "sts", "get_caller_identity", {}),
+    )
+    yield Example(
+        "Credentials that AWS does not accept",
+        _answered(
+            "sts",
+            "get_caller_identity",
+            "InvalidClientTokenId",
+            "The security token included in the request is invalid.",
+            403,
+        ),
+    )
+    yield Example(
+        "Permission denied",
+        _answered(
+            "batch",
+            "submit_job",
+            "AccessDeniedException",
+            "User: arn:aws:iam::123456789012:user/ada is not authorized to perform: "
+            "batch:SubmitJob on resource: arn:aws:batch:us-east-1:123456789012:job-queue/"
+            "covalent-batch-queue",
+            403,
+        ),
+    )
+    yield Example(
+        "The bucket does not exist",
+        _answered(
+            "s3",
+            "put_object",
+            "NoSuchBucket",
+            "The specified bucket does not exist",
+            404,
+            Bucket="my-bucket",
+        ),
+    )
+    yield Example(
+        "The queue does not exist",
+        _answered(
+            "batch",
+            "submit_job",
+            "ClientException",
+            "JobQueue arn:aws:batch:us-east-1:123456789012:job-queue/my-queue not found",
+        ),
+    )
+    yield Example(
+        "Anything else that AWS refuses",
+        _answered(
+            "batch",
+            "submit_job",
+            "ClientException",
+            "The job queue covalent-batch-queue is disabled and accepts no jobs.",
+        ),
+    )
+    yield Example(
+        "AWS cannot be reached",
+        _translated(
+            EndpointConnectionError(endpoint_url="https://batch.us-east-1.amazonaws.com/"),
+            "batch",
+            "describe_jobs",
+            {},
+        ),
+        "After an hour, while tasks run; after 20 seconds, when nothing has succeeded yet.",
+    )
+
+
+def _of_options() -> Iterator[Example]:
+    try:
+        settings.resolve(
+            {"time_limit": 30, "retry_attempts": 11, "s3_bucket_name": "My_Bucket"}, {}
+        )
+    except errors.InvalidOptions as error:
+        yield Example("Options out of bounds", error, "All that are wrong, in one message.")
+
+
+# ---- The page
+
+SECTIONS = (
+    ("What the task did", _of_the_task),
+    ("What happened to its job", _of_the_job),
+    ("What AWS answered", _of_aws),
+    ("Before anything is sent", _of_options),
+)
+
+
+def examples() -> list[Example]:
+    """Return every example."""
+    return [example for _, make in SECTIONS for example in make()]
+
+
+def page() -> str:
+    """Return the page."""
+    parts = [INTRODUCTION.lstrip()]
+    for title, make in SECTIONS:
+        parts.append(f"## {title}\n")
+        parts += map(_shown, make())
+    return "\n".join(parts)
+
+
+def _shown(example: Example) -> str:
+    name = type(example.error).__name__
+    remark = f" {example.remark}" if example.remark else ""
+    return f"### {example.title}\n\n`{name}`.{remark}\n\n```text\n{example.error.text}\n```\n"
