@@ -23,11 +23,19 @@ from .definitions import Definitions
 from .jobs import JobDescription, worker_archive
 from .outcomes import settle
 from .poller import Poller
-from .session import Access, Session
+from .session import Access, Session, Wait, just_wait
 from .shutdown import guard
 from .storage import Storage
 from .submitter import Submitter, lacks_definition
-from .tasks import Cancelled, Running, Settled, TaskRequest, cancel_reason, job_spec, worker_key
+from .tasks import (
+    Cancelled,
+    Running,
+    Settled,
+    TaskRequest,
+    cancel_reason,
+    job_spec,
+    worker_key,
+)
 
 log = logging.getLogger("covalent_awsbatch_plugin")
 
@@ -148,6 +156,7 @@ class Backend:
     ) -> None:
         """Put a task's envelope and large parts, and the worker, into the bucket."""
         storage = self.storage(request.bucket, request.cache_dir)
+        await storage.swept(request.dispatch_id)
         # First what all the dispatch's jobs wait for, or it would queue behind their envelopes.
         await storage.put_shared(worker_key(request.dispatch_id), worker_archive())
         await asyncio.gather(
@@ -165,18 +174,22 @@ class Backend:
         on_submitted: Callable[[str], Awaitable[None]],
     ) -> None:
         """Submit, never leaving a job behind that nobody knows of."""
-        submission = asyncio.ensure_future(self.submit(request))
+        submission = asyncio.ensure_future(self.submit(request, running.unless_cancelled))
         try:
             running.job_id = await asyncio.shield(submission)
             await on_submitted(running.job_id)
         except asyncio.CancelledError as stop:
-            with contextlib.suppress(asyncio.TimeoutError, BatchTaskError):
+            with contextlib.suppress(asyncio.TimeoutError, BatchTaskError, Cancelled):
                 job_id = await asyncio.wait_for(submission, SHUTDOWN_PATIENCE)
                 await self._end_job(job_id, request, stop)
             raise
 
-    async def submit(self, request: TaskRequest) -> str:
+    async def submit(self, request: TaskRequest, wait: Wait = just_wait) -> str:
         """Submit the job of a task whose envelope is in the bucket; return the job's id.
+
+        Args:
+            request: The task and its job.
+            wait: How to wait for a turn; it may give up, and then there is no job.
 
         Raises:
             AWSError: AWS refused it.
@@ -184,14 +197,14 @@ class Backend:
         arn = await self.definitions.find_or_register(request.definition)
         spec = job_spec(request, await self.session.identity(), secrets.token_hex(4))
         try:
-            return await self.submitter.submit(spec, arn)
+            return await self.submitter.submit(spec, arn, wait)
         except BatchTaskError as error:
             if not lacks_definition(error):
                 raise
             # Somebody deregistered it since we found it.
             self.definitions.forget(arn)
             arn = await self.definitions.find_or_register(request.definition)
-            return await self.submitter.submit(spec, arn)
+            return await self.submitter.submit(spec, arn, wait)
 
     # ---- Its end
 

@@ -61,6 +61,8 @@ EXPIRED = frozenset(
         "RequestExpired",
         "TokenRefreshRequired",
         "RequestInTheRecentPast",
+        # All that S3's HeadObject, whose answers have no body, says of an expired token.
+        "400",
     ]
 )
 INVALID = frozenset(
@@ -95,6 +97,7 @@ def classify(error: BaseException) -> Kind:
     """Say what an exception means."""
     from botocore import exceptions
 
+    error = cause_of(error)
     if isinstance(error, exceptions.ClientError):
         return _classify_answer(error.response)
     if isinstance(error, _no_credentials()):
@@ -102,6 +105,15 @@ def classify(error: BaseException) -> Kind:
     if isinstance(error, exceptions.SSLError):
         return Kind.REFUSED
     return Kind.TRANSIENT if isinstance(error, _no_answer()) else _other(error)
+
+
+def cause_of(error: BaseException) -> BaseException:
+    """Return what went wrong, of an exception that only says that a transfer failed."""
+    if type(error).__name__ == "S3UploadFailedError":
+        return error.__context__ or error
+    if type(error).__name__ == "RetriesExceededError":
+        return getattr(error, "last_exception", None) or error
+    return error
 
 
 def _classify_answer(response: Mapping[str, Any]) -> Kind:
@@ -169,6 +181,7 @@ def _other(error: BaseException) -> Kind:
 
 def code_of(error: BaseException) -> str:
     """Return AWS's code of an error, or the exception's name where there was no answer."""
+    error = cause_of(error)
     response: Mapping[str, Any] = getattr(error, "response", None) or {}
     return str(response.get("Error", {}).get("Code") or type(error).__name__)
 
@@ -177,6 +190,7 @@ def translate(
     error: BaseException, kind: Kind, service: str, operation: str, params: Mapping[str, Any]
 ) -> BatchTaskError:
     """Return the error that the user is to see for a call that failed for good."""
+    error = cause_of(error)
     call = f"{service}:{operation}"
     said = f"{call} answered {code_of(error)}: {_message(error)}"
     if kind in (Kind.CREDENTIALS, Kind.EXPIRED):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 
 from ..errors import BatchTaskError
@@ -12,23 +13,27 @@ log = logging.getLogger("covalent_awsbatch_plugin")
 TAIL_EVENTS = 50
 LINE_LIMIT = 500
 
+# Seconds that a failure is held back for the log that explains it.
+PATIENCE = 10.0
+
 
 async def tail(session: Session, group: str, stream: str) -> list[str]:
     """Return the last lines of a log stream, at most 50, or none where it cannot be read.
 
     A log that is missing must not hide the failure that made us look for it.
     """
+    call = session.call(
+        "logs",
+        "get_log_events",
+        logGroupName=group,
+        logStreamName=stream,
+        limit=TAIL_EVENTS,
+        startFromHead=False,
+    )
     try:
-        answer = await session.call(
-            "logs",
-            "get_log_events",
-            logGroupName=group,
-            logStreamName=stream,
-            limit=TAIL_EVENTS,
-            startFromHead=False,
-        )
-    except (BatchTaskError, ObjectMissing) as error:
-        log.info("AWS Batch: the log %s of %s could not be read: %s", stream, group, error)
+        answer = await asyncio.wait_for(call, PATIENCE)
+    except (BatchTaskError, ObjectMissing, asyncio.TimeoutError) as error:
+        log.info("AWS Batch: the log %s of %s could not be read: %r", stream, group, error)
         return []
     return [harmless(event["message"]) for event in answer.get("events", ())]
 

@@ -36,6 +36,9 @@ async def settle(
         return Settled(job_id, job, await _last_outcome(storage, request.prefix, job_id, job))
     except (contract.BadEnvelope, BodyTooLarge) as error:
         return Settled(job_id, job, unreadable=str(error))
+    except ObjectMissing:
+        # It was deleted after it had been listed.
+        return Settled(job_id, job)
 
 
 async def _last_outcome(
@@ -72,7 +75,12 @@ async def find_outcome(storage: Storage, request: TaskRequest) -> Settled:
     if not found:
         raise OutcomeMissing(f"There is none under s3://{request.bucket}/{request.prefix}")
     job_id = found[-1].split("/")[-2]
-    return Settled(job_id, None, contract.decode_outcome(await storage.get(found[-1])))
+    try:
+        return Settled(job_id, None, contract.decode_outcome(await storage.get(found[-1])))
+    except ObjectMissing as error:
+        raise OutcomeMissing(f"It was just deleted: {found[-1]}") from error
+    except (contract.BadEnvelope, BodyTooLarge) as error:
+        return Settled(job_id, None, unreadable=str(error))
 
 
 async def fetch_result(

@@ -51,6 +51,10 @@ class Pace:
         self.next_turn = turn + 1 / self.rate
         return max(turn - now, 0.0)
 
+    def given_back(self) -> None:
+        """Note that a turn will not be taken: those who come later need not wait for it."""
+        self.next_turn -= 1 / self.rate
+
     def refused(self, now: float) -> None:
         """Note that AWS refused a call for having come too fast."""
         if now - self.cut < BURST:

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from ..errors import CredentialsFailed
 from .answers import read_leanly
@@ -23,12 +23,20 @@ from .jobs import Identity
 from .pacing import Pace, backoff
 from .sharing import shared
 
+T = TypeVar("T")
+
+# Waits for something, in a way that may be given up by raising.
+Wait = Callable[[Awaitable[Any]], Awaitable[Any]]
+
 log = logging.getLogger("covalent_awsbatch_plugin")
 
 # Seconds during which a call's trouble is waited out: an outage or throttling of AWS while
 # tasks run; and before anything has ever succeeded, when a wrong set-up is likelier.
 PATIENCE = 3600.0
 FIRST_PATIENCE = 20.0
+
+# Seconds between two looks for new credentials, while there are none that AWS accepts.
+RENEWAL = 2.0
 
 # Calls a second that one server allows itself, below what AWS allows an account: SubmitJob takes
 # 50; the others' limits are not published, and are shared with everyone in the account.
@@ -130,6 +138,23 @@ def session_options(access: Access) -> dict[str, str]:
     return options
 
 
+def find_keys(access: Access) -> tuple[str, ...]:
+    """Return the credentials of ``access`` as they are now; nothing where there are none."""
+    from botocore.session import Session as BotocoreSession
+
+    session = BotocoreSession()
+    try:
+        configure(session, access)
+        found = session.get_credentials()
+        return tuple(map(str, found.get_frozen_credentials())) if found else ()
+    except CredentialsFailed:
+        return ()
+    except Exception as error:
+        if classify(error) is Kind.FOREIGN:
+            raise
+        return ()
+
+
 def _is_elsewhere(credentials_file: str) -> bool:
     return Path(credentials_file).expanduser() != Path(DEFAULT_CREDENTIALS).expanduser()
 
@@ -151,6 +176,11 @@ def config_options(access: Access) -> dict[str, Any]:
     }
 
 
+async def just_wait(work: Awaitable[T]) -> T:
+    """Wait, and never give up."""
+    return await work
+
+
 class Session:
     """The calls of one identity, for all electrons of one event loop."""
 
@@ -165,7 +195,8 @@ class Session:
         self._slots: dict[str, asyncio.Semaphore] = {}
         self._troubled: set[str] = set()
         self._identities: dict[str, asyncio.Task[Identity]] = {}
-        self._renewed = 0.0
+        self._keys: tuple[str, ...] = ()
+        self._renewed = float("-inf")
         self._succeeded = False
 
     def __repr__(self) -> str:
@@ -190,7 +221,13 @@ class Session:
         return Identity(account=answer["Account"], partition=arn.split(":")[1], arn=arn)
 
     async def call(
-        self, service: str, operation: str, *, once: bool = False, **params: Any
+        self,
+        service: str,
+        operation: str,
+        *,
+        once: bool = False,
+        wait: Wait = just_wait,
+        **params: Any,
     ) -> dict[str, Any]:
         """Call AWS; a body in the answer is read.
 
@@ -198,6 +235,7 @@ class Session:
             service: botocore's name of the service, such as ``batch``.
             operation: The client's method, such as ``describe_jobs``.
             once: Raise FateUnknown instead of asking again where AWS may have heard us.
+            wait: How to wait for the call's turn; it may give up, but never while AWS is asked.
             params: The call's parameters.
 
         Raises:
@@ -206,12 +244,48 @@ class Session:
             ObjectMissing: There is no such object in the bucket.
             BodyTooLarge: The answer's body is larger than BODY_LIMIT bytes.
         """
+
+        async def attempt() -> dict[str, Any]:
+            return await self._attempt(service, operation, params)
+
+        return await self._persist(service, operation, params, attempt, once, wait)
+
+    async def transfer(
+        self, operation: str, params: Mapping[str, Any], work: Callable[[Any], T]
+    ) -> T:
+        """Do work on S3 that blocks, in a thread; trouble is waited out as ``call`` does.
+
+        Args:
+            operation: The client's method that the work is mostly made of.
+            params: Its parameters, for messages.
+            work: Called with a client, as s3transfer wants it; again after a failure.
+
+        Raises:
+            AWSError: AWS refused for good, or did not answer for PATIENCE seconds.
+            ObjectMissing: There is no such object in the bucket.
+        """
+        loop = asyncio.get_running_loop()
+
+        async def attempt() -> T:
+            return await loop.run_in_executor(self.threads, lambda: work(self._sync_client("s3")))
+
+        return await self._persist("s3", operation, params, attempt, False, just_wait)
+
+    async def _persist(
+        self,
+        service: str,
+        operation: str,
+        params: Mapping[str, Any],
+        attempt: Callable[[], Awaitable[T]],
+        once: bool,
+        wait: Wait,
+    ) -> T:
         loop = asyncio.get_running_loop()
         start, failures, pace = loop.time(), 0, self._pace(service, operation)
         while True:
-            await asyncio.sleep(pace.wait(loop.time()))
+            await self._turn(pace, wait)
             try:
-                answer = await self._attempt(service, operation, params)
+                answer = await attempt()
             except Exception as error:
                 kind = classify(error)
                 if kind is Kind.FOREIGN:
@@ -227,9 +301,18 @@ class Session:
                 self._tell_over(f"{service}:{operation}")
                 return answer
             failures += 1
-            await asyncio.sleep(backoff(failures))
+            await wait(asyncio.sleep(backoff(failures)))
             if kind in (Kind.EXPIRED, Kind.CREDENTIALS):
-                self._renew()
+                await self._renew()
+
+    @staticmethod
+    async def _turn(pace: Pace, wait: Wait) -> None:
+        turn = asyncio.sleep(pace.wait(asyncio.get_running_loop().time()))
+        try:
+            await wait(turn)
+        except BaseException:
+            pace.given_back()
+            raise
 
     def _waits_out(self, kind: Kind, waited: float) -> bool:
         """Say whether to ask again after a failure, having waited some seconds already."""
@@ -308,6 +391,7 @@ class Session:
         if self._session is None:
             session = AioSession()
             configure(session, self.access)
+            self._keys = find_keys(self.access)
             self._session = session
         loader = self._session.get_component("data_loader")
         for kind in ("service-2", "endpoint-rule-set-1", "paginators-1"):
@@ -315,17 +399,19 @@ class Session:
         loader.load_data("endpoints")
         return self._session
 
-    def _renew(self) -> None:
-        """Forget credentials and clients, so that the next call looks for new ones."""
-        now = asyncio.get_running_loop().time()
-        if now - self._renewed > 1.0:
-            self._renewed = now
+    async def _renew(self) -> None:
+        """Look for credentials anew; where there are others, the next calls get new clients."""
+        loop = asyncio.get_running_loop()
+        if loop.time() - self._renewed < RENEWAL:
+            return
+        self._renewed = loop.time()
+        keys = await loop.run_in_executor(self.threads, find_keys, self.access)
+        if keys and keys != self._keys:
             self._session = None
             self._clients.clear()
             self._sync.clear()
 
-    def sync_client(self, service: str) -> Any:
-        """Return a blocking client for use in ``threads``, as s3transfer wants it."""
+    def _sync_client(self, service: str) -> Any:
         if service not in self._sync:
             import boto3
             from botocore.config import Config
@@ -333,7 +419,8 @@ class Session:
 
             session = BotocoreSession()
             configure(session, self.access)
-            options = {**config_options(self.access), "retries": {"mode": "adaptive"}}
+            # What ``transfer`` repeats is all parts, so that a part is repeated here first.
+            options = {**config_options(self.access), "retries": {"mode": "standard"}}
             self._sync[service] = boto3.Session(botocore_session=session).client(
                 service, config=Config(**options), **client_options(self.access)
             )

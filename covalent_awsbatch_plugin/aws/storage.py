@@ -8,6 +8,7 @@ dispatch has ended, whatever is left under its prefix is swept away.
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 import os
 import tempfile
@@ -19,7 +20,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from .. import contract
 from ..errors import BatchTaskError, BucketElsewhere
-from .failures import Kind, classify, translate
+from .failures import Kind, classify
 from .session import ObjectMissing, Session
 from .sharing import shared
 
@@ -30,7 +31,8 @@ log = logging.getLogger("covalent_awsbatch_plugin")
 
 T = TypeVar("T")
 
-DELETE_LIMIT = 1000
+# What S3 lists and deletes in one call.
+LIST_LIMIT = DELETE_LIMIT = 1000
 
 # Deletions wait for company this long, in seconds.
 DELETE_DELAY = 1.0
@@ -55,9 +57,10 @@ class Storage:
         self._cache_dir = Path(cache_dir)
         self._uploads: dict[str, asyncio.Task[None]] = {}
         self._tasks: dict[str, int] = {}
-        self._doomed: list[str] = []
+        self._doomed: dict[str, None] = {}
         self._deleter: asyncio.Task[None] | None = None
         self._sweeps: dict[str, asyncio.Task[None]] = {}
+        self._sweeping: dict[str, asyncio.Task[None]] = {}
         self._transfers = asyncio.Semaphore(TRANSFERS)
 
     def __repr__(self) -> str:
@@ -79,6 +82,8 @@ class Storage:
         Raises:
             AWSError: AWS refused it.
         """
+        # A task that is run again within the delay is not to lose what it stores.
+        self._doomed.pop(key, None)
         await self._call("put_object", Key=key, Body=content)
 
     async def get(self, key: str) -> bytes:
@@ -146,10 +151,9 @@ class Storage:
     async def _upload(self, key: str, write: Callable[[Path], None]) -> None:
         owner = {"ExpectedBucketOwner": (await self._session.identity()).account}
 
-        def upload() -> None:
+        def upload(client: Any) -> None:
             with self._private_file() as path:
                 write(path)
-                client = self._session.sync_client("s3")
                 client.upload_file(str(path), self.bucket, key, owner, Config=_transfer_config())
 
         await self._transfer(upload, "put_object", key)
@@ -163,34 +167,23 @@ class Storage:
         """
         owner = {"ExpectedBucketOwner": (await self._session.identity()).account}
 
-        def download() -> T:
+        def download(client: Any) -> T:
             with self._private_file() as path:
-                client = self._session.sync_client("s3")
-                client.download_file(self.bucket, key, str(path), owner, Config=_transfer_config())
+                # Into our own file: a path's would be replaced by one that others may read.
+                with path.open("wb") as file:
+                    config = _transfer_config()
+                    client.download_fileobj(self.bucket, key, file, owner, Config=config)
                 return read(path)
 
         return await self._transfer(download, "get_object", key)
 
-    async def _transfer(self, work: Callable[[], T], operation: str, key: str) -> T:
-        loop = asyncio.get_running_loop()
+    async def _transfer(self, work: Callable[[Any], T], operation: str, key: str) -> T:
+        params = {"Bucket": self.bucket, "Key": key}
         async with self._transfers:
             try:
-                return await loop.run_in_executor(self._session.threads, work)
-            except Exception as error:
-                # s3transfer wraps what went wrong in an exception of its own (boto3's
-                # S3UploadFailedError); the cause says what it was.
-                cause = (
-                    error.__context__ if type(error).__name__ == "S3UploadFailedError" else error
-                )
-                kind = classify(cause or error)
-                if kind is Kind.FOREIGN:
-                    raise
-                params = {"Bucket": self.bucket, "Key": key}
-                if kind is Kind.MISSING and operation == "get_object":
-                    raise ObjectMissing(key) from error
-                failure = translate(cause or error, kind, "s3", operation, params)
-                failure.__cause__ = cause
-                raise await self._explain(failure) from cause
+                return await self._session.transfer(operation, params, work)
+            except BatchTaskError as error:
+                raise await self._explain(error) from error
 
     @contextmanager
     def _private_file(self) -> Iterator[Path]:
@@ -209,6 +202,11 @@ class Storage:
         if sweep := self._sweeps.pop(dispatch_id, None):
             sweep.cancel()
 
+    async def swept(self, dispatch_id: str) -> None:
+        """Wait for a sweep that is under way: it would take what is uploaded meanwhile along."""
+        if sweeping := self._sweeping.get(dispatch_id):
+            await asyncio.wait({sweeping})
+
     def task_ended(self, dispatch_id: str, keep: bool) -> None:
         """Count a task of a dispatch out; after the last one, its objects are swept away."""
         self._tasks[dispatch_id] -= 1
@@ -220,7 +218,7 @@ class Storage:
 
     def discard(self, keys: Iterable[str]) -> None:
         """Delete objects soon, together with others."""
-        self._doomed.extend(keys)
+        self._doomed.update(dict.fromkeys(keys))
         if self._doomed and (self._deleter is None or self._deleter.done()):
             self._deleter = asyncio.create_task(self._delete_soon())
 
@@ -230,36 +228,45 @@ class Storage:
 
     async def _delete_doomed(self) -> None:
         while self._doomed:
-            batch, self._doomed = self._doomed[:DELETE_LIMIT], self._doomed[DELETE_LIMIT:]
+            batch = list(itertools.islice(self._doomed, DELETE_LIMIT))
+            for key in batch:
+                del self._doomed[key]
             await self._delete(batch)
 
-    async def _delete(self, keys: list[str]) -> None:
+    async def _delete(self, keys: list[str]) -> bool:
+        """Delete objects, a thousand at most; return whether they are gone."""
         objects = {"Objects": [{"Key": key} for key in keys], "Quiet": True}
         try:
             answer = await self._call("delete_objects", Delete=objects)
         except (BatchTaskError, ObjectMissing) as error:
             # The lifecycle rule removes them; a task must not fail for its litter.
             log.warning("AWS Batch: %d objects could not be deleted: %s", len(keys), error)
-        else:
-            for failed in answer.get("Errors", ()):
-                log.warning("AWS Batch: %s was not deleted: %s", failed["Key"], failed["Code"])
+            return False
+        for failed in answer.get("Errors", ()):
+            log.warning("AWS Batch: %s was not deleted: %s", failed["Key"], failed["Code"])
+        return not answer.get("Errors")
 
     async def _sweep_later(self, dispatch_id: str) -> None:
         await asyncio.sleep(LINGER)
-        del self._sweeps[dispatch_id]
-        await self._sweep(dispatch_id)
+        self._sweeping[dispatch_id] = self._sweeps.pop(dispatch_id)
+        try:
+            await self._sweep(dispatch_id)
+        finally:
+            del self._sweeping[dispatch_id]
 
     async def _sweep(self, dispatch_id: str) -> None:
         prefix = contract.dispatch_prefix(dispatch_id)
-        for key in [key for key in self._uploads if key.startswith(prefix)]:
-            del self._uploads[key]
+        keys = [key for key in self._uploads if key.startswith(prefix)]
+        uploads = [self._uploads.pop(key) for key in keys]
+        # One whose task was cancelled goes on in its thread.
+        if unfinished := [upload for upload in uploads if not upload.done()]:
+            await asyncio.wait(unfinished)
         try:
-            left = await self.keys(prefix)
+            while left := await self.keys(prefix):
+                if not await self._delete(left) or len(left) < LIST_LIMIT:
+                    return
         except (BatchTaskError, ObjectMissing) as error:
             log.warning("AWS Batch: the objects of %s could not be listed: %s", prefix, error)
-            return
-        if left:
-            await self._delete(left)
 
     async def clean_up(self) -> None:
         """Delete what is to be deleted, without waiting for more."""
@@ -268,7 +275,9 @@ class Storage:
         sweeps, self._sweeps = self._sweeps, {}
         for sweep in sweeps.values():
             sweep.cancel()
-        await asyncio.gather(*(self._sweep(dispatch_id) for dispatch_id in sweeps))
+        await asyncio.gather(
+            *self._sweeping.values(), *(self._sweep(dispatch_id) for dispatch_id in sweeps)
+        )
         await self._delete_doomed()
 
 

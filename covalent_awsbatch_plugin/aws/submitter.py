@@ -13,7 +13,7 @@ from typing import Any
 from ..errors import AWSUnavailable, BatchTaskError
 from .jobs import REASON_LIMIT, JobSpec, submit_request
 from .pacing import backoff
-from .session import PATIENCE, FateUnknown, Session
+from .session import PATIENCE, FateUnknown, Session, Wait, just_wait
 
 log = logging.getLogger("covalent_awsbatch_plugin")
 
@@ -30,12 +30,18 @@ class Submitter:
     def __init__(self, session: Session) -> None:
         self._session = session
         self.submitted = 0
+        self._visible: set[str] = set()
 
     def __repr__(self) -> str:
         return f"<Submitter {self.submitted} submitted>"
 
-    async def submit(self, spec: JobSpec, definition_arn: str) -> str:
+    async def submit(self, spec: JobSpec, definition_arn: str, wait: Wait = just_wait) -> str:
         """Submit a job; return its id.
+
+        Args:
+            spec: The job.
+            definition_arn: Its definition's ARN.
+            wait: How to wait for a turn; it may give up, and then there is no job.
 
         Raises:
             ResourceMissing: The queue or the definition does not exist.
@@ -45,9 +51,10 @@ class Submitter:
         request, start, failures = submit_request(spec, definition_arn), loop.time(), 0
         while True:
             try:
-                answer = await self._session.call("batch", "submit_job", once=True, **request)
+                job_id = await self._submit_once(request, wait)
                 self.submitted += 1
-                return str(answer["jobId"])
+                self._visible.add(definition_arn)
+                return job_id
             except FateUnknown as error:
                 if found := await self._find(spec):
                     return found
@@ -58,10 +65,19 @@ class Submitter:
                     ) from error
                 log.warning("AWS Batch: SubmitJob was not answered (%s); trying again", error)
             except BatchTaskError as error:
-                if not lacks_definition(error) or loop.time() - start > DEFINITION_PATIENCE:
+                # One that a job was submitted with is gone; another may not be visible yet.
+                late = loop.time() - start > DEFINITION_PATIENCE
+                if not lacks_definition(error) or definition_arn in self._visible or late:
                     raise
             failures += 1
-            await asyncio.sleep(backoff(failures))
+            await wait(asyncio.sleep(backoff(failures)))
+
+    async def _submit_once(self, request: dict[str, Any], wait: Wait) -> str:
+        answer = await self._session.call("batch", "submit_job", once=True, wait=wait, **request)
+        if "jobId" not in answer:
+            # It was not Batch that answered, but perhaps a proxy on the way.
+            raise FateUnknown("batch:SubmitJob: an answer without a job")
+        return str(answer["jobId"])
 
     async def _find(self, spec: JobSpec) -> str | None:
         """Look for a job whose submission was not answered."""

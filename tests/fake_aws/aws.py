@@ -50,6 +50,8 @@ class FakeAws:
         refused: The calls refused for their rate, likewise.
         bytes_up, bytes_down: Bytes of bodies moved, by ``service:Operation``.
         call_times: When the latest calls came (``time.monotonic``), by ``service:Operation``.
+        expired_keys: Access keys that have run out.
+        expired_calls: The number of calls refused for their expired key.
         result_size: Bytes of the result that the default script stores; 0 for None.
         s3, batch, logs: The services with their state.
     """
@@ -70,6 +72,8 @@ class FakeAws:
         self.script = script
         self.region = region
         self.account = ACCOUNT
+        self.expired_keys: set[str] = set()
+        self.expired_calls = 0
         self.result_size = 0
         self.buckets = {name: TokenBucket(rate) for name, rate in rates.items()}
         self.faults: defaultdict[str, deque[ApiError | CutError]] = defaultdict(deque)

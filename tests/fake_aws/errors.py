@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 class ApiError(Exception):
-    """An error answer in the service's own protocol."""
+    """An error answer in the service's own protocol, or with a body that is in none."""
 
     def __init__(
         self,
@@ -12,12 +12,14 @@ class ApiError(Exception):
         message: str = "",
         status: int = 400,
         headers: dict[str, str] | None = None,
+        body: bytes | None = None,
     ) -> None:
         super().__init__(f"{code}: {message}")
         self.code = code
         self.message = message or code
         self.status = status
         self.headers = headers or {}
+        self.body = body
 
 
 class CutError(Exception):

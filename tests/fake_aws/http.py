@@ -80,7 +80,7 @@ async def _handle(aws: FakeAws, request: web.BaseRequest) -> web.StreamResponse:
     body = await request.content.read()
     service = "s3"
     try:
-        region, service = _signed_for(request)
+        region, service = _signed_for(request, aws)
         call = _Call(region, service, _operation(service, request, body), request, body)
         answer = await _timed(aws, call)
     except CutError:
@@ -119,7 +119,7 @@ def _counted(aws: FakeAws, call: _Call) -> Answer:
     return _answer(aws, call)
 
 
-def _signed_for(request: web.BaseRequest) -> tuple[str, str]:
+def _signed_for(request: web.BaseRequest, aws: FakeAws) -> tuple[str, str]:
     """Return the region and service in the signature's scope."""
     scope = SCOPE.search(request.headers.get("Authorization", ""))
     if scope is None:
@@ -127,6 +127,9 @@ def _signed_for(request: web.BaseRequest) -> tuple[str, str]:
     if not scope["key"].startswith("AKIAFAKE"):
         text = "The security token included in the request is invalid."
         raise ApiError("UnrecognizedClientException", text, 403)
+    if scope["key"] in aws.expired_keys:
+        aws.expired_calls += 1
+        raise ApiError("ExpiredToken", "The provided token has expired.", 400)
     return scope["region"], scope["service"]
 
 
@@ -192,6 +195,8 @@ def _s3_request(request: web.BaseRequest, body: bytes) -> Request:
 def _error(service: str, error: ApiError) -> Answer:
     """Say an error as the service says it."""
     headers = {"x-amzn-ErrorType": error.code, "x-amzn-RequestId": "0", **error.headers}
+    if error.body is not None:
+        return error.status, headers, error.body
     if service in ("batch", "logs"):
         document = {"__type": error.code, "message": error.message}
         headers["Content-Type"] = "application/json"
