@@ -21,6 +21,7 @@ def main() -> None:
     chosen = [] if told.report else told.only or list(CASES)
     if told.quick:
         report.show({name: measure(name, QUICK) for name in chosen})
+        print("Targets are those of a full run: what is fixed weighs more in less work.")
         return
     for name in chosen:
         store({**stored(), name: measure(name, FULL), "machine": report.machine()})

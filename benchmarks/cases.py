@@ -16,6 +16,7 @@ class Size:
 
     Attributes:
         old_tasks, our_tasks: Numbers of tasks.
+        shared_by: Number of tasks that share an argument.
         payload: Bytes of the shared argument, and a fifth of the private ones.
         times: How often a start-up is measured.
         width: Electrons of the fan-out; 0 leaves it out.
@@ -26,6 +27,7 @@ class Size:
 
     old_tasks: tuple[int, ...]
     our_tasks: tuple[int, ...]
+    shared_by: int
     payload: int
     times: int
     width: int
@@ -34,9 +36,8 @@ class Size:
     watched: float
 
 
-FULL = Size((1, 10, 100), (1, 10, 100, 1000, 5000), 20 * MB, 9, 100, 3, 5000, 30)
-QUICK = Size((1,), (1, 10, 100), 4 * MB, 2, 20, 1, 500, 10)
-SHARED_BY = 20
+FULL = Size((1, 10, 100), (1, 10, 100, 1000, 5000), 20, 20 * MB, 9, 100, 3, 5000, 30)
+QUICK = Size((1,), (1, 10, 100), 4, 10 * MB, 2, 20, 1, 300, 10)
 
 
 def _tasks(size: Size) -> dict[str, Any]:
@@ -48,7 +49,7 @@ def _tasks(size: Size) -> dict[str, Any]:
 
 
 def _shared(size: Size) -> dict[str, Any]:
-    return {r: runs.shared_argument(r, SHARED_BY, size.payload) for r in (OLD, OURS)}
+    return {r: runs.shared_argument(r, size.shared_by, size.payload) for r in (OLD, OURS)}
 
 
 def _private(size: Size) -> dict[str, Any]:

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from benchmarks.cases import SHARED_BY
 from benchmarks.runs import JOB_SECONDS, LATENCY, MB, OLD, OURS
 
 SUBMITS_A_SECOND = 50
@@ -111,7 +110,7 @@ def _each(run: Measured, count: int) -> tuple[float, float, float, float]:
 
 def _shared(measured: Measured) -> Iterator[Figure]:
     copies = {release: bytes_up(run) / run["payload"] for release, run in measured.items()}
-    work = f"one argument shared by {SHARED_BY} tasks, bytes up"
+    work = f"one argument shared by {measured[OURS]['jobs']} tasks, bytes up"
     yield Figure(work, "copies", copies[OURS], 1.1, copies[OLD], 1)
 
 
