@@ -24,7 +24,7 @@ from .errors import BatchTaskError
 
 if TYPE_CHECKING:
     from .aws.backend import Backend
-    from .aws.session import Access
+    from .aws.credentials import Access
 
 EXECUTOR_PLUGIN_NAME = "AWSBatchExecutor"
 _EXECUTOR_PLUGIN_DEFAULTS = settings.defaults(documented_only=True)
@@ -273,7 +273,7 @@ class AWSBatchExecutor(RemoteExecutor):  # type: ignore[misc]
         Raises:
             CredentialsFailed: The credentials file or profile does not exist.
         """
-        from .aws.session import session_options
+        from .aws.credentials import session_options
 
         return session_options(self.access)
 
@@ -295,7 +295,7 @@ class AWSBatchExecutor(RemoteExecutor):  # type: ignore[misc]
     @property
     def access(self) -> Access:
         """Which AWS account, as whom, and where."""
-        from .aws.session import Access
+        from .aws.credentials import Access
 
         return Access(self.credentials_file, self.profile, self.region, self.endpoint_url)
 

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from . import contract, glue, payloads, settings
 from .aws.backend import Backend, backends
-from .aws.jobs import DefinitionSpec
 from .aws.outcomes import fetch_result, find_outcome
+from .aws.properties import DefinitionSpec
 from .aws.tasks import Cancelled, Running, Settled, TaskRequest
 from .diagnosis import Case, diagnose
 from .errors import BatchTaskError, OutcomeMissing, OutcomeUnreadable
@@ -53,7 +53,7 @@ async def run_electron(
     request = task_request(executor, function, metadata)
     async with backends.use(executor.access) as backend, backend.task(request) as running:
         if await _ask(executor.get_cancel_requested(), "whether it was cancelled"):
-            running.cancelled.set()
+            running.cancel()
         task, large = await _pack(backend, request, function, args, kwargs)
 
         async def submitted(job_id: str) -> None:
@@ -237,7 +237,7 @@ async def _conclude(
         _print_output(executor, outcome)
     error = diagnose(_case(executor, request, settled))
     if error is not None or outcome is None:
-        if running.cancelled.is_set():
+        if running.cancelled:
             raise Cancelled
         raise error or OutcomeMissing()
     if outcome.result is None or outcome.result.kind != call.function.kind:

@@ -12,18 +12,19 @@ import contextlib
 import logging
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from dataclasses import replace
 from pathlib import Path
 
 from .. import contract
 from ..errors import BatchTaskError
 from ..perloop import PerLoop
-from . import logs
+from .cleanup import CleanUp
+from .credentials import Access
 from .definitions import Definitions
-from .jobs import JobDescription, worker_archive
+from .logs import with_logs
 from .outcomes import settle
 from .poller import Poller
-from .session import Access, Session, Wait, just_wait
+from .program import worker_archive
+from .session import Session, Wait, just_wait
 from .shutdown import guard
 from .storage import Storage
 from .submitter import Submitter, lacks_definition
@@ -56,6 +57,7 @@ class Backend:
         self.poller = Poller(self.session)
         self.running: dict[tuple[str, int], Running] = {}
         self._storages: dict[tuple[str, str], Storage] = {}
+        self._cleanups: dict[Storage, CleanUp] = {}
 
     def __repr__(self) -> str:
         return f"<Backend {len(self.running)} running, {self.poller!r}, {self.submitter!r}>"
@@ -64,8 +66,12 @@ class Backend:
         """Return the storage of a bucket."""
         key = (bucket, cache_dir)
         if key not in self._storages:
-            self._storages[key] = Storage(self.session, bucket, cache_dir)
+            storage = self._storages[key] = Storage(self.session, bucket, cache_dir)
+            self._cleanups[storage] = CleanUp(storage)
         return self._storages[key]
+
+    def _cleanup(self, request: TaskRequest) -> CleanUp:
+        return self._cleanups[self.storage(request.bucket, request.cache_dir)]
 
     async def close(self) -> None:
         """Delete what is left to be deleted and close every connection."""
@@ -75,7 +81,7 @@ class Backend:
 
     async def clean_up(self) -> None:
         """Delete at once what was to be deleted later."""
-        await asyncio.gather(*(storage.clean_up() for storage in self._storages.values()))
+        await asyncio.gather(*(cleanup.finish() for cleanup in self._cleanups.values()))
 
     # ---- A task's way
 
@@ -85,14 +91,14 @@ class Backend:
         guard(end_all_tasks)
         key = (request.dispatch_id, request.node_id)
         running = self.running[key] = Running()
-        storage = self.storage(request.bucket, request.cache_dir)
-        storage.task_started(request.dispatch_id)
+        cleanup = self._cleanup(request)
+        cleanup.task_started(request.dispatch_id)
         try:
             yield running
         finally:
             if self.running.get(key) is running:
                 del self.running[key]
-            storage.task_ended(request.dispatch_id, request.keep_objects)
+            cleanup.task_ended(request.dispatch_id, request.keep_objects)
 
     async def execute(
         self,
@@ -134,7 +140,7 @@ class Backend:
         if job is None and settled.outcome is None:
             await self._end_quietly(running.job_id, "Covalent was told that it does not exist")
         self._discard(request, settled)
-        return await self._with_logs(request, settled)
+        return await with_logs(self.session, settled, request.definition)
 
     async def _prepare(
         self,
@@ -155,16 +161,14 @@ class Backend:
         large: Mapping[str, Callable[[Path], None]],
     ) -> None:
         """Put a task's envelope and large parts, and the worker, into the bucket."""
-        storage = self.storage(request.bucket, request.cache_dir)
-        await storage.swept(request.dispatch_id)
+        storage, cleanup = self.storage(request.bucket, request.cache_dir), self._cleanup(request)
+        envelope = contract.task_key(request.dispatch_id, request.node_id)
+        await cleanup.make_way(request.dispatch_id, envelope)
         # First what all the dispatch's jobs wait for, or it would queue behind their envelopes.
         await storage.put_shared(worker_key(request.dispatch_id), worker_archive())
         await asyncio.gather(
             *(storage.put_shared(key, write) for key, write in large.items()),
-            storage.put(
-                contract.task_key(request.dispatch_id, request.node_id),
-                contract.encode_task(task),
-            ),
+            storage.put(envelope, contract.encode_task(task)),
         )
 
     async def _submit_and_tell(
@@ -208,20 +212,6 @@ class Backend:
 
     # ---- Its end
 
-    async def _with_logs(self, request: TaskRequest, settled: Settled) -> Settled:
-        returned = settled.outcome is not None and settled.outcome.status == contract.RETURNED
-        if settled.job is None or returned:
-            return settled
-        group = settled.job.log_group or request.definition.log_group
-        streams = list(dict.fromkeys(_streams(settled.job)))
-        identity = await self.session.identity()
-        region = self.session.access.region
-        links = {s: logs.console_link(region, group, s, identity.partition) for s in streams}
-        # An outcome holds the task's output, so the log has nothing to add.
-        wanted = [] if settled.outcome else streams
-        tails = await asyncio.gather(*(logs.tail(self.session, group, s) for s in wanted))
-        return replace(settled, links=links, log_tails=dict(zip(wanted, tails, strict=True)))
-
     def _discard(self, request: TaskRequest, settled: Settled) -> None:
         """Have the task's objects deleted, save a large result, which is still to be fetched."""
         if request.keep_objects:
@@ -231,7 +221,7 @@ class Backend:
             keys.append(
                 contract.outcome_key(request.prefix, settled.job_id, settled.outcome.attempt)
             )
-        self.storage(request.bucket, request.cache_dir).discard(keys)
+        self._cleanup(request).discard(keys)
 
     # ---- Ending jobs
 
@@ -247,7 +237,7 @@ class Backend:
             if key == (dispatch_id, node_id) or (job_id and running.job_id == job_id)
         ]
         for running in found:
-            running.cancelled.set()
+            running.cancel()
         if job_id and not any(running.job_id == job_id for running in found):
             return await self._terminate_unknown(job_id, cancel_reason(dispatch_id, node_id))
         return bool(found)
@@ -255,7 +245,7 @@ class Backend:
     def cancel_all(self) -> None:
         """Cancel every task under way."""
         for running in self.running.values():
-            running.cancelled.set()
+            running.cancel()
 
     async def _terminate_unknown(self, job_id: str, reason: str) -> bool:
         try:
@@ -279,11 +269,6 @@ class Backend:
             await self.submitter.terminate(job_id, reason)
         except BatchTaskError as error:
             log.warning("AWS Batch: job %s could not be ended: %s", job_id, error)
-
-
-def _streams(job: JobDescription) -> list[str]:
-    streams = [attempt.log_stream for attempt in job.attempts] + [job.log_stream]
-    return [stream for stream in streams if stream]
 
 
 # One backend for each event loop and identity: ``async with backends.use(access)``.

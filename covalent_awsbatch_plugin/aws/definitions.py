@@ -6,7 +6,7 @@ import asyncio
 from typing import Any
 
 from .. import contract
-from .jobs import DefinitionSpec, definition_request
+from .properties import DefinitionSpec, definition_request
 from .session import Session
 from .sharing import shared
 

@@ -5,20 +5,13 @@ Everything here is pure. Limits are AWS's own, from the Batch service model and 
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import io
-import json
 import re
-import zipfile
-import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import lru_cache
-from importlib.resources import files
+from dataclasses import dataclass
 from typing import Any
 
 from .. import contract
+from .properties import pairs
 
 SUBMITTED, PENDING, RUNNABLE = "SUBMITTED", "PENDING", "RUNNABLE"
 STARTING, RUNNING, SUCCEEDED, FAILED = "STARTING", "RUNNING", "SUCCEEDED", "FAILED"
@@ -33,70 +26,6 @@ JOB_NAME_LIMIT = 128
 # What AWS says of an attempt that no task can be blamed for, as evaluateOnExit patterns.
 INFRASTRUCTURE_STATUS_REASONS = ("Host EC2*",)
 INFRASTRUCTURE_REASONS = ("CannotPullContainerError:*", "DockerTimeoutError:*")
-
-# A shell finds the Python, which runs what stands behind it: the packed bootstrap ($0).
-SHELL = (
-    "python=$(command -v python3 || command -v python) || { "
-    "echo 'covalent-awsbatch: this image has no Python. Use one that has, such as "
-    "public.ecr.aws/docker/library/python:'$COVALENT_AWSBATCH_PYTHON'-slim "
-    "(container_image_uri).' >&2; "
-    f"exit {contract.EXIT_NO_PYTHON}; }}; "
-    'exec "$python" -u -c "$0"'
-)
-
-
-@dataclass(frozen=True)
-class Identity:
-    """Who we are on AWS.
-
-    Attributes:
-        account: The account's twelve digits.
-        partition: ``aws``, ``aws-cn`` or ``aws-us-gov``.
-        arn: The caller's ARN.
-    """
-
-    account: str
-    partition: str
-    arn: str
-
-    def role_arn(self, role: str) -> str:
-        """Return the ARN of a role given by name or by ARN."""
-        if role.startswith("arn:"):
-            return role
-        return f"arn:{self.partition}:iam::{self.account}:role/{role}"
-
-
-@dataclass(frozen=True)
-class DefinitionSpec:
-    """What a job definition says; all tasks that share it share one revision.
-
-    Attributes:
-        name: The definition's name.
-        image: The job's image.
-        execution_role: Name or ARN of the role of ECS.
-        job_role: Name or ARN of the role of the task.
-        log_group: The log group of the job's output.
-        region: The log group's region.
-        python: The Python minor version that the worker needs.
-        requirements: What the worker needs, such as ``boto3==1.40.0``.
-        bounds: Further bounds for pip, where it has to install requirements.
-        environment: The user's environment variables.
-        container_properties: The user's container properties, merged over ours.
-        tags: The user's tags.
-    """
-
-    name: str
-    image: str
-    execution_role: str
-    job_role: str
-    log_group: str
-    region: str
-    python: str
-    requirements: tuple[str, ...]
-    bounds: tuple[str, ...] = ()
-    environment: Mapping[str, str] = field(default_factory=dict)
-    container_properties: Mapping[str, Any] = field(default_factory=dict)
-    tags: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -205,96 +134,6 @@ def job_tags(dispatch_id: object, node_id: object, function: str, server: str) -
 def tag_value(text: str) -> str:
     """Return ``text`` with what AWS refuses in a tag's value replaced, at most 256 characters."""
     return re.sub(r"[^\w .:/=+@-]", "_", text)[:TAG_VALUE_LIMIT]
-
-
-@lru_cache(maxsize=1)
-def worker_archive() -> bytes:
-    """Return the worker's archive, a zip: the same bytes on every call and machine."""
-    package = files("covalent_awsbatch_plugin")
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
-        archive.writestr(_entry("__init__.py"), "")
-        for name in ("contract.py", "worker.py"):
-            archive.writestr(_entry(name), (package / name).read_text("utf-8"))
-    return buffer.getvalue()
-
-
-def _entry(name: str) -> zipfile.ZipInfo:
-    entry = zipfile.ZipInfo(f"covalent_awsbatch_worker/{name}", date_time=(1980, 1, 1, 0, 0, 0))
-    entry.compress_type = zipfile.ZIP_DEFLATED
-    return entry
-
-
-@lru_cache(maxsize=1)
-def worker_command() -> tuple[str, ...]:
-    """Return the command of every job: about 2.5 KB, since each DescribeJobs repeats it."""
-    bootstrap = (files("covalent_awsbatch_plugin") / "bootstrap.py").read_bytes()
-    packed = base64.b64encode(zlib.compress(bootstrap, 9)).decode("ascii")
-    unpack = f"import base64, zlib; exec(zlib.decompress(base64.b64decode('{packed}')))"
-    return ("sh", "-c", SHELL, unpack)
-
-
-def definition_request(spec: DefinitionSpec, identity: Identity) -> dict[str, Any]:
-    """Return the parameters of RegisterJobDefinition; a tag holds the hash of all the rest."""
-    environment = {
-        **spec.environment,
-        contract.ENV_PYTHON: spec.python,
-        contract.ENV_REQUIREMENTS: " ".join(spec.requirements),
-        contract.ENV_BOUNDS: " ".join(spec.bounds),
-    }
-    properties: dict[str, Any] = {
-        "image": spec.image,
-        "command": list(worker_command()),
-        "environment": pairs(environment),
-        "executionRoleArn": identity.role_arn(spec.execution_role),
-        "jobRoleArn": identity.role_arn(spec.job_role),
-        # Every submission overrides these; Batch wants some in the definition.
-        "resourceRequirements": [
-            {"type": "VCPU", "value": "1"},
-            {"type": "MEMORY", "value": "1024"},
-        ],
-        "logConfiguration": {
-            "logDriver": "awslogs",
-            "options": {
-                "awslogs-group": spec.log_group,
-                "awslogs-region": spec.region,
-                "awslogs-create-group": "true",
-                "awslogs-stream-prefix": "covalent-batch",
-            },
-        },
-    }
-    request = {
-        "jobDefinitionName": spec.name,
-        "type": "container",
-        "containerProperties": merge(properties, spec.container_properties),
-        "platformCapabilities": ["EC2"],
-    }
-    tags = {**spec.tags, contract.TAG_PROPERTIES: digest({**request, "tags": dict(spec.tags)})}
-    return {**request, "tags": tags}
-
-
-def digest(value: Any) -> str:
-    """Return a hash of a JSON value that does not depend on the order of its keys."""
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode("utf-8")).hexdigest()
-
-
-def merge(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> dict[str, Any]:
-    """Return ``theirs`` over ``ours``: tables are merged, lists of names and values joined."""
-    merged = dict(ours)
-    for key, value in theirs.items():
-        if isinstance(value, Mapping) and isinstance(merged.get(key), Mapping):
-            merged[key] = merge(merged[key], value)
-        elif key == "environment":
-            merged[key] = [*value, *merged[key]]
-        else:
-            merged[key] = value
-    return merged
-
-
-def pairs(environment: Mapping[str, str]) -> list[dict[str, str]]:
-    """Return environment variables in Batch's form."""
-    return [{"name": name, "value": value} for name, value in sorted(environment.items())]
 
 
 def submit_request(spec: JobSpec, definition_arn: str) -> dict[str, Any]:

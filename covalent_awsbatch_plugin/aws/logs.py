@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from dataclasses import replace
 
+from .. import contract
 from ..errors import BatchTaskError
+from .jobs import JobDescription
+from .properties import DefinitionSpec
 from .session import ObjectMissing, Session
+from .tasks import Settled
 
 log = logging.getLogger("covalent_awsbatch_plugin")
 
@@ -15,6 +20,27 @@ LINE_LIMIT = 500
 
 # Seconds that a failure is held back for the log that explains it.
 PATIENCE = 10.0
+
+
+async def with_logs(session: Session, settled: Settled, definition: DefinitionSpec) -> Settled:
+    """Return what came of a task together with where its logs are, and their ends if needed."""
+    returned = settled.outcome is not None and settled.outcome.status == contract.RETURNED
+    if settled.job is None or returned:
+        return settled
+    group = settled.job.log_group or definition.log_group
+    streams = list(dict.fromkeys(_streams(settled.job)))
+    identity = await session.identity()
+    region = session.access.region
+    links = {s: console_link(region, group, s, identity.partition) for s in streams}
+    # An outcome holds the task's output, so the log has nothing to add.
+    wanted = [] if settled.outcome else streams
+    tails = await asyncio.gather(*(tail(session, group, s) for s in wanted))
+    return replace(settled, links=links, log_tails=dict(zip(wanted, tails, strict=True)))
+
+
+def _streams(job: JobDescription) -> list[str]:
+    streams = [attempt.log_stream for attempt in job.attempts] + [job.log_stream]
+    return [stream for stream in streams if stream]
 
 
 async def tail(session: Session, group: str, stream: str) -> list[str]:

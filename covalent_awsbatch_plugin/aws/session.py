@@ -1,4 +1,4 @@
-"""Credentials, clients and calls. Every call to AWS goes through ``Session.call``.
+"""Calls: every one to AWS goes through ``Session.call``, or ``Session.transfer``.
 
 It keeps to each call's pace, waits out throttling, outages and expired credentials, and raises
 the errors that a user can act on. What is waited out is told once in the server's log, not once
@@ -9,24 +9,20 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AsyncExitStack
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, TypeVar
 
-from ..errors import CredentialsFailed
-from .answers import read_leanly
+from .clients import CONNECTIONS, Clients
+from .credentials import Access, Identity
 from .failures import Kind, classify, code_of, translate
-from .jobs import Identity
 from .pacing import Pace, backoff
 from .sharing import shared
 
 T = TypeVar("T")
 
 # Waits for something, in a way that may be given up by raising.
-Wait = Callable[[Awaitable[Any]], Awaitable[Any]]
+Wait = Callable[[Coroutine[Any, Any, Any]], Awaitable[Any]]
 
 log = logging.getLogger("covalent_awsbatch_plugin")
 
@@ -35,37 +31,19 @@ log = logging.getLogger("covalent_awsbatch_plugin")
 PATIENCE = 3600.0
 FIRST_PATIENCE = 20.0
 
-# Seconds between two looks for new credentials, while there are none that AWS accepts.
-RENEWAL = 2.0
-
 # Calls a second that one server allows itself, below what AWS allows an account: SubmitJob takes
 # 50; the others' limits are not published, and are shared with everyone in the account.
 CEILINGS = {
     "submit_job": 49.0,
-    "describe_jobs": 4.0,
+    "describe_jobs": 4.9,
     "terminate_job": 40.0,
     "get_log_events": 5.0,
 }
 BATCH_CEILING = 5.0
 S3_CEILING = 1000.0
 
-# Calls of one service under way at once. A thousand tasks that start together otherwise keep the
-# event loop busy with their uploads before the first job is submitted.
-CONNECTIONS = 32
-DEFAULT_CREDENTIALS = "~/.aws/credentials"
-
 # Objects fetched in one piece are envelopes: their parts are bounded, and so are they.
 BODY_LIMIT = 64 * 1024 * 1024
-
-
-@dataclass(frozen=True)
-class Access:
-    """Which AWS account, as whom, and where: the executor's options of these names."""
-
-    credentials_file: str
-    profile: str
-    region: str
-    endpoint_url: str = ""
 
 
 class FateUnknown(Exception):
@@ -80,103 +58,7 @@ class BodyTooLarge(Exception):
     """An object is larger than its kind ever is."""
 
 
-def configure(session: Any, access: Access) -> None:
-    """Point a botocore session (an asynchronous one too) at the credentials of ``access``.
-
-    The documented defaults mean the SDK's own search where they do not exist, so that instance
-    roles, SSO and environment variables serve a configuration that nobody changed.
-
-    Raises:
-        CredentialsFailed: A credentials file or profile that somebody named does not exist.
-    """
-    path = Path(access.credentials_file).expanduser() if access.credentials_file else None
-    if path and path.is_file():
-        session.set_config_variable("credentials_file", str(path))
-    elif path and _is_elsewhere(access.credentials_file):
-        raise CredentialsFailed(
-            f"There is no credentials file {path} on the Covalent server's machine.",
-            advice="correct the option credentials=, or leave it out: then the AWS SDK searches "
-            "by itself.",
-        )
-    if access.profile and access.profile in session.available_profiles:
-        session.set_config_variable("profile", access.profile)
-    elif access.profile not in ("", "default"):
-        known = ", ".join(sorted(session.available_profiles)) or "none"
-        raise CredentialsFailed(
-            f"There is no AWS profile {access.profile!r} on the Covalent server's machine; there "
-            f"are: {known}.",
-            advice="correct the option profile=, or create it with 'aws configure --profile "
-            f"{access.profile}'.",
-        )
-
-
-def session_options(access: Access) -> dict[str, str]:
-    """Return keyword arguments of a ``boto3.Session`` with this identity.
-
-    boto3's session takes no credentials file: the keys of one that is not the default are given
-    themselves.
-
-    Raises:
-        CredentialsFailed: The credentials file or profile does not exist.
-    """
-    from botocore.session import Session as BotocoreSession
-
-    session = BotocoreSession()
-    configure(session, access)
-    options: dict[str, str] = {"region_name": access.region}
-    overridden = session.instance_variables()
-    if "credentials_file" in overridden and _is_elsewhere(access.credentials_file):
-        found = session.get_credentials()
-        if found is not None:
-            keys = found.get_frozen_credentials()
-            options["aws_access_key_id"] = str(keys.access_key)
-            options["aws_secret_access_key"] = str(keys.secret_key)
-            if keys.token:
-                options["aws_session_token"] = keys.token
-    elif "profile" in overridden:
-        options["profile_name"] = access.profile
-    return options
-
-
-def find_keys(access: Access) -> tuple[str, ...]:
-    """Return the credentials of ``access`` as they are now; nothing where there are none."""
-    from botocore.session import Session as BotocoreSession
-
-    session = BotocoreSession()
-    try:
-        configure(session, access)
-        found = session.get_credentials()
-        return tuple(map(str, found.get_frozen_credentials())) if found else ()
-    except CredentialsFailed:
-        return ()
-    except Exception as error:
-        if classify(error) is Kind.FOREIGN:
-            raise
-        return ()
-
-
-def _is_elsewhere(credentials_file: str) -> bool:
-    return Path(credentials_file).expanduser() != Path(DEFAULT_CREDENTIALS).expanduser()
-
-
-def client_options(access: Access) -> dict[str, Any]:
-    """Return what every client is made with."""
-    return {"region_name": access.region, "endpoint_url": access.endpoint_url or None}
-
-
-def config_options(access: Access) -> dict[str, Any]:
-    """Return the configuration of every client. Retries are this module's, not botocore's."""
-    return {
-        "retries": {"total_max_attempts": 1, "mode": "standard"},
-        "max_pool_connections": CONNECTIONS,
-        "connect_timeout": 10,
-        "read_timeout": 60,
-        "user_agent_extra": "covalent-awsbatch-plugin",
-        "s3": {"addressing_style": "path" if access.endpoint_url else "auto"},
-    }
-
-
-async def just_wait(work: Awaitable[T]) -> T:
+async def just_wait(work: Coroutine[Any, Any, T]) -> T:
     """Wait, and never give up."""
     return await work
 
@@ -187,25 +69,20 @@ class Session:
     def __init__(self, access: Access) -> None:
         self.access = access
         self.threads = ThreadPoolExecutor(4, thread_name_prefix="covalent-awsbatch")
-        self._stack = AsyncExitStack()
-        self._session: Any = None
-        self._clients: dict[str, asyncio.Task[Any]] = {}
-        self._sync: dict[str, Any] = {}
+        self._clients = Clients(access, self.threads)
         self._paces: dict[str, Pace] = {}
         self._slots: dict[str, asyncio.Semaphore] = {}
         self._troubled: set[str] = set()
         self._identities: dict[str, asyncio.Task[Identity]] = {}
-        self._keys: tuple[str, ...] = ()
-        self._renewed = float("-inf")
         self._succeeded = False
 
     def __repr__(self) -> str:
-        return f"<Session {self.access.region}, clients: {', '.join(sorted(self._clients))}>"
+        return f"<Session {self.access.region}, {self._clients!r}>"
 
     async def close(self) -> None:
         """Close every connection."""
         self.threads.shutdown(wait=False, cancel_futures=True)
-        await self._stack.aclose()
+        await self._clients.close()
 
     async def identity(self) -> Identity:
         """Return who we are; asked once.
@@ -266,8 +143,11 @@ class Session:
         """
         loop = asyncio.get_running_loop()
 
+        def in_thread() -> T:
+            return work(self._clients.blocking("s3"))
+
         async def attempt() -> T:
-            return await loop.run_in_executor(self.threads, lambda: work(self._sync_client("s3")))
+            return await loop.run_in_executor(self.threads, in_thread)
 
         return await self._persist("s3", operation, params, attempt, False, just_wait)
 
@@ -303,7 +183,7 @@ class Session:
             failures += 1
             await wait(asyncio.sleep(backoff(failures)))
             if kind in (Kind.EXPIRED, Kind.CREDENTIALS):
-                await self._renew()
+                await self._clients.renew()
 
     @staticmethod
     async def _turn(pace: Pace, wait: Wait) -> None:
@@ -333,7 +213,7 @@ class Session:
     async def _attempt(
         self, service: str, operation: str, params: dict[str, Any]
     ) -> dict[str, Any]:
-        client = await self._client(service)
+        client = await self._clients.get(service)
         async with self._slots.setdefault(service, asyncio.Semaphore(CONNECTIONS)):
             return await self._ask(client, operation, params)
 
@@ -365,63 +245,3 @@ class Session:
         if name in self._troubled:
             self._troubled.discard(name)
             log.info("AWS Batch: %s answers again", name)
-
-    # ---- Clients
-
-    async def _client(self, service: str) -> Any:
-        return await shared(self._clients, service, lambda: self._make_client(service))
-
-    async def _make_client(self, service: str) -> Any:
-        # botocore reads megabytes of JSON for a client, and imports take a third of a second:
-        # both happen in a thread, and what they read stays in the session's cache.
-        loop = asyncio.get_running_loop()
-        session = await loop.run_in_executor(self.threads, self._warm_session, service)
-        from aiobotocore.config import AioConfig
-
-        config = AioConfig(**config_options(self.access))
-        manager = session.create_client(service, config=config, **client_options(self.access))
-        client = await self._stack.enter_async_context(manager)
-        if service == "batch":
-            read_leanly(client)
-        return client
-
-    def _warm_session(self, service: str) -> Any:
-        from aiobotocore.session import AioSession
-
-        if self._session is None:
-            session = AioSession()
-            configure(session, self.access)
-            self._keys = find_keys(self.access)
-            self._session = session
-        loader = self._session.get_component("data_loader")
-        for kind in ("service-2", "endpoint-rule-set-1", "paginators-1"):
-            loader.load_service_model(service, kind)
-        loader.load_data("endpoints")
-        return self._session
-
-    async def _renew(self) -> None:
-        """Look for credentials anew; where there are others, the next calls get new clients."""
-        loop = asyncio.get_running_loop()
-        if loop.time() - self._renewed < RENEWAL:
-            return
-        self._renewed = loop.time()
-        keys = await loop.run_in_executor(self.threads, find_keys, self.access)
-        if keys and keys != self._keys:
-            self._session = None
-            self._clients.clear()
-            self._sync.clear()
-
-    def _sync_client(self, service: str) -> Any:
-        if service not in self._sync:
-            import boto3
-            from botocore.config import Config
-            from botocore.session import Session as BotocoreSession
-
-            session = BotocoreSession()
-            configure(session, self.access)
-            # What ``transfer`` repeats is all parts, so that a part is repeated here first.
-            options = {**config_options(self.access), "retries": {"mode": "standard"}}
-            self._sync[service] = boto3.Session(botocore_session=session).client(
-                service, config=Config(**options), **client_options(self.access)
-            )
-        return self._sync[service]

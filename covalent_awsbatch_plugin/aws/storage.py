@@ -1,24 +1,20 @@
 """S3: small objects by the event loop, large ones by s3transfer in threads.
 
-What belongs to a dispatch is kept count of: a large input is uploaded once however many electrons
-share it, finished tasks' objects are deleted a thousand a call, and when the last task of a
-dispatch has ended, whatever is left under its prefix is swept away.
+A large input is uploaded once, however many electrons of its dispatch share it.
 """
 
 from __future__ import annotations
 
 import asyncio
-import itertools
 import logging
 import os
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from .. import contract
 from ..errors import BatchTaskError, BucketElsewhere
 from .failures import Kind, classify
 from .session import ObjectMissing, Session
@@ -33,13 +29,6 @@ T = TypeVar("T")
 
 # What S3 lists and deletes in one call.
 LIST_LIMIT = DELETE_LIMIT = 1000
-
-# Deletions wait for company this long, in seconds.
-DELETE_DELAY = 1.0
-
-# Seconds after the last task of a dispatch until its shared objects go: the next electron of the
-# dispatch often starts at once, and would have to upload them again.
-LINGER = 3.0
 
 # Large transfers at once; of each, the parts of 8 MB at once, and the pieces of 256 KB that wait
 # to be written to its file. s3transfer's own defaults, 10 and 1000, may be 80 and 250 MB.
@@ -56,15 +45,10 @@ class Storage:
         self._session = session
         self._cache_dir = Path(cache_dir)
         self._uploads: dict[str, asyncio.Task[None]] = {}
-        self._tasks: dict[str, int] = {}
-        self._doomed: dict[str, None] = {}
-        self._deleter: asyncio.Task[None] | None = None
-        self._sweeps: dict[str, asyncio.Task[None]] = {}
-        self._sweeping: dict[str, asyncio.Task[None]] = {}
         self._transfers = asyncio.Semaphore(TRANSFERS)
 
     def __repr__(self) -> str:
-        return f"<Storage {self.bucket}, {len(self._uploads)} shared, {len(self._doomed)} doomed>"
+        return f"<Storage {self.bucket}, {len(self._uploads)} shared>"
 
     # ---- Small objects
 
@@ -82,8 +66,6 @@ class Storage:
         Raises:
             AWSError: AWS refused it.
         """
-        # A task that is run again within the delay is not to lose what it stores.
-        self._doomed.pop(key, None)
         await self._call("put_object", Key=key, Body=content)
 
     async def get(self, key: str) -> bytes:
@@ -106,6 +88,22 @@ class Storage:
         page = await self._call("list_objects_v2", Prefix=prefix)
         found = sorted(page.get("Contents", ()), key=lambda entry: entry["LastModified"])
         return [entry["Key"] for entry in found]
+
+    async def delete(self, keys: list[str]) -> bool:
+        """Delete objects, a thousand at most; return whether they are gone.
+
+        A failure is told in the log only: the lifecycle rule removes what stays, and a task must
+        not fail for its litter.
+        """
+        objects = {"Objects": [{"Key": key} for key in keys], "Quiet": True}
+        try:
+            answer = await self._call("delete_objects", Delete=objects)
+        except (BatchTaskError, ObjectMissing) as error:
+            log.warning("AWS Batch: %d objects could not be deleted: %s", len(keys), error)
+            return False
+        for failed in answer.get("Errors", ()):
+            log.warning("AWS Batch: %s was not deleted: %s", failed["Key"], failed["Code"])
+        return not answer.get("Errors")
 
     async def _explain(self, error: BatchTaskError) -> BatchTaskError:
         """Tell a bucket of another account from a missing permission: S3 answers 403 to both."""
@@ -185,6 +183,14 @@ class Storage:
             except BatchTaskError as error:
                 raise await self._explain(error) from error
 
+    async def forget(self, prefix: str) -> None:
+        """Upload what is under a prefix again when asked to; wait for uploads still under way."""
+        keys = [key for key in self._uploads if key.startswith(prefix)]
+        uploads = [self._uploads.pop(key) for key in keys]
+        # One whose task was cancelled goes on in its thread.
+        if unfinished := [upload for upload in uploads if not upload.done()]:
+            await asyncio.wait(unfinished)
+
     @contextmanager
     def _private_file(self) -> Iterator[Path]:
         """Give the path of a new file that only we can read, and that is gone afterwards."""
@@ -193,92 +199,6 @@ class Storage:
             path = Path(folder) / "object"
             os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
             yield path
-
-    # ---- Clean-up
-
-    def task_started(self, dispatch_id: str) -> None:
-        """Count a task of a dispatch in: its shared objects stay."""
-        self._tasks[dispatch_id] = self._tasks.get(dispatch_id, 0) + 1
-        if sweep := self._sweeps.pop(dispatch_id, None):
-            sweep.cancel()
-
-    async def swept(self, dispatch_id: str) -> None:
-        """Wait for a sweep that is under way: it would take what is uploaded meanwhile along."""
-        if sweeping := self._sweeping.get(dispatch_id):
-            await asyncio.wait({sweeping})
-
-    def task_ended(self, dispatch_id: str, keep: bool) -> None:
-        """Count a task of a dispatch out; after the last one, its objects are swept away."""
-        self._tasks[dispatch_id] -= 1
-        if self._tasks[dispatch_id]:
-            return
-        del self._tasks[dispatch_id]
-        if not keep:
-            self._sweeps[dispatch_id] = asyncio.create_task(self._sweep_later(dispatch_id))
-
-    def discard(self, keys: Iterable[str]) -> None:
-        """Delete objects soon, together with others."""
-        self._doomed.update(dict.fromkeys(keys))
-        if self._doomed and (self._deleter is None or self._deleter.done()):
-            self._deleter = asyncio.create_task(self._delete_soon())
-
-    async def _delete_soon(self) -> None:
-        await asyncio.sleep(DELETE_DELAY)
-        await self._delete_doomed()
-
-    async def _delete_doomed(self) -> None:
-        while self._doomed:
-            batch = list(itertools.islice(self._doomed, DELETE_LIMIT))
-            for key in batch:
-                del self._doomed[key]
-            await self._delete(batch)
-
-    async def _delete(self, keys: list[str]) -> bool:
-        """Delete objects, a thousand at most; return whether they are gone."""
-        objects = {"Objects": [{"Key": key} for key in keys], "Quiet": True}
-        try:
-            answer = await self._call("delete_objects", Delete=objects)
-        except (BatchTaskError, ObjectMissing) as error:
-            # The lifecycle rule removes them; a task must not fail for its litter.
-            log.warning("AWS Batch: %d objects could not be deleted: %s", len(keys), error)
-            return False
-        for failed in answer.get("Errors", ()):
-            log.warning("AWS Batch: %s was not deleted: %s", failed["Key"], failed["Code"])
-        return not answer.get("Errors")
-
-    async def _sweep_later(self, dispatch_id: str) -> None:
-        await asyncio.sleep(LINGER)
-        self._sweeping[dispatch_id] = self._sweeps.pop(dispatch_id)
-        try:
-            await self._sweep(dispatch_id)
-        finally:
-            del self._sweeping[dispatch_id]
-
-    async def _sweep(self, dispatch_id: str) -> None:
-        prefix = contract.dispatch_prefix(dispatch_id)
-        keys = [key for key in self._uploads if key.startswith(prefix)]
-        uploads = [self._uploads.pop(key) for key in keys]
-        # One whose task was cancelled goes on in its thread.
-        if unfinished := [upload for upload in uploads if not upload.done()]:
-            await asyncio.wait(unfinished)
-        try:
-            while left := await self.keys(prefix):
-                if not await self._delete(left) or len(left) < LIST_LIMIT:
-                    return
-        except (BatchTaskError, ObjectMissing) as error:
-            log.warning("AWS Batch: the objects of %s could not be listed: %s", prefix, error)
-
-    async def clean_up(self) -> None:
-        """Delete what is to be deleted, without waiting for more."""
-        if self._deleter is not None:
-            self._deleter.cancel()
-        sweeps, self._sweeps = self._sweeps, {}
-        for sweep in sweeps.values():
-            sweep.cancel()
-        await asyncio.gather(
-            *self._sweeping.values(), *(self._sweep(dispatch_id) for dispatch_id in sweeps)
-        )
-        await self._delete_doomed()
 
 
 def _transfer_config() -> Any:

@@ -6,20 +6,20 @@ import asyncio
 import hashlib
 import os
 import socket
-from collections.abc import Awaitable
+from collections.abc import Coroutine
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from .. import contract
+from .credentials import Identity
 from .jobs import (
-    DefinitionSpec,
-    Identity,
     JobDescription,
     JobSpec,
     job_name,
     job_tags,
-    worker_archive,
 )
+from .program import worker_archive
+from .properties import DefinitionSpec
 
 T = TypeVar("T")
 
@@ -99,33 +99,35 @@ class Running:
     """A task under way in this process."""
 
     def __init__(self) -> None:
-        self.cancelled = asyncio.Event()
+        self.cancelled = False
         self.job_id = ""
+        self._work: asyncio.Future[Any] | None = None
 
-    async def unless_cancelled(self, work: Awaitable[T]) -> T:
-        """Return what ``work`` returns.
+    def cancel(self) -> None:
+        """Give up what the task waits for."""
+        self.cancelled = True
+        if self._work is not None:
+            self._work.cancel()
+
+    async def unless_cancelled(self, work: Coroutine[Any, Any, T]) -> T:
+        """Return what ``work`` returns. A task waits for one thing at a time.
 
         Raises:
-            Cancelled: The task was cancelled first; ``work`` was given up.
+            Cancelled: The task was cancelled; ``work`` was given up.
         """
-        if self.cancelled.is_set() and asyncio.iscoroutine(work):
+        if self.cancelled:
             work.close()
             raise Cancelled
-        task = asyncio.ensure_future(work)
-        signal = asyncio.ensure_future(self.cancelled.wait())
+        task: asyncio.Task[T] = asyncio.ensure_future(work)
+        self._work = task
         try:
-            await asyncio.wait({task, signal}, return_when=asyncio.FIRST_COMPLETED)
-            if not self.cancelled.is_set():
-                return await task
-            raise Cancelled
+            return await task
+        except asyncio.CancelledError:
+            if self.cancelled:
+                raise Cancelled from None
+            raise
         finally:
-            await _give_up(task, signal)
-
-
-async def _give_up(*tasks: asyncio.Future[Any]) -> None:
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
+            self._work = None
 
 
 def job_spec(request: TaskRequest, identity: Identity, nonce: str) -> JobSpec:

@@ -17,8 +17,8 @@ from typing import Any, TypeVar
 import click
 
 from .. import settings
-from ..aws.jobs import Identity
-from ..aws.session import Access, client_options, config_options, configure
+from ..aws.clients import client_options, config_options
+from ..aws.credentials import Access, Identity, configure
 from .configuration import read_section
 from .errors import WrongCall
 

@@ -10,13 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from covalent_awsbatch_plugin import contract
-from covalent_awsbatch_plugin.aws import jobs
+from covalent_awsbatch_plugin.aws import jobs, program, properties
+from covalent_awsbatch_plugin.aws.credentials import Identity
 
-IDENTITY = jobs.Identity("123456789012", "aws-cn", "arn:aws-cn:sts::123456789012:assumed-role/x")
+IDENTITY = Identity("123456789012", "aws-cn", "arn:aws-cn:sts::123456789012:assumed-role/x")
 
 
-def definition(**changes) -> jobs.DefinitionSpec:
-    return jobs.DefinitionSpec(
+def definition(**changes) -> properties.DefinitionSpec:
+    return properties.DefinitionSpec(
         **{
             "name": "jobs",
             "image": "image",
@@ -55,18 +56,18 @@ def assert_accepted(operation: str, request: dict) -> None:
 
 
 def test_requests_are_of_the_form_batch_accepts():
-    assert_accepted("RegisterJobDefinition", jobs.definition_request(definition(), IDENTITY))
+    assert_accepted("RegisterJobDefinition", properties.definition_request(definition(), IDENTITY))
     assert_accepted("SubmitJob", jobs.submit_request(job(gpus=1), "arn"))
 
 
 def test_roles_are_of_the_caller_s_partition_and_account():
-    container = jobs.definition_request(definition(), IDENTITY)["containerProperties"]
+    container = properties.definition_request(definition(), IDENTITY)["containerProperties"]
     assert container["executionRoleArn"] == "arn:aws-cn:iam::123456789012:role/execution"
     assert container["jobRoleArn"] == "arn:aws-cn:iam::123456789012:role/job"
 
 
-def hash_of(spec: jobs.DefinitionSpec) -> str:
-    return jobs.definition_request(spec, IDENTITY)["tags"][contract.TAG_PROPERTIES]
+def hash_of(spec: properties.DefinitionSpec) -> str:
+    return properties.definition_request(spec, IDENTITY)["tags"][contract.TAG_PROPERTIES]
 
 
 def test_the_hash_depends_on_properties_and_not_on_their_order():
@@ -80,7 +81,7 @@ def test_the_hash_depends_on_properties_and_not_on_their_order():
 def test_the_user_s_container_properties_go_over_ours():
     properties = {"linuxParameters": {"sharedMemorySize": 64}, "user": "1000", "image": "other"}
     extra = {"environment": [{"name": "X", "value": "y"}], **properties}
-    request = jobs.definition_request(definition(container_properties=extra), IDENTITY)
+    request = properties.definition_request(definition(container_properties=extra), IDENTITY)
     container = request["containerProperties"]
     assert {key: container[key] for key in properties} == properties
     names = [pair["name"] for pair in container["environment"]]
@@ -90,8 +91,8 @@ def test_the_user_s_container_properties_go_over_ours():
 
 
 def test_the_command_is_small_since_each_description_repeats_it():
-    assert sum(map(len, jobs.worker_command())) < 5000
-    assert jobs.worker_archive() == jobs.worker_archive()
+    assert sum(map(len, program.worker_command())) < 5000
+    assert program.worker_archive() == program.worker_archive()
 
 
 def test_any_failure_is_retried_but_those_that_cannot_succeed():

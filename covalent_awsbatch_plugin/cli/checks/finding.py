@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ...aws.jobs import Identity
+from ...aws.credentials import Identity
 from ..account import Account
 
 OK, WARNING, PROBLEM, UNKNOWN = "ok", "warning", "problem", "not checked"
