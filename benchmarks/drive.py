@@ -48,10 +48,10 @@ def cpu_seconds() -> float:
 
 
 class Collector:
-    """Adds up the time that Python's garbage collector takes."""
+    """Notes the time that Python's garbage collector takes."""
 
     def __init__(self) -> None:
-        self.seconds = self._started = 0.0
+        self.seconds = self.longest = self._started = 0.0
         gc.callbacks.append(self._note)
 
     def _note(self, phase: str, info: dict[str, int]) -> None:
@@ -60,6 +60,14 @@ class Collector:
             self._started = now
         else:
             self.seconds += now - self._started
+            self.longest = max(self.longest, now - self._started)
+
+    def search(self) -> dict[str, float]:
+        """Search all memory; return how many objects there are, and the seconds it took."""
+        gc.collect()
+        started = time.perf_counter()
+        gc.collect()
+        return {"seconds": time.perf_counter() - started, "objects": len(gc.get_objects())}
 
 
 class Heartbeat:
@@ -182,6 +190,7 @@ async def run_all(server: Server, work: Work, count: int, one_by_one: bool) -> l
 async def wait_for_nothing(server: Server, work: Work, count: int, seconds: float) -> Any:
     """Let all tasks wait for jobs that never end, and measure only the waiting."""
     collector = Collector()
+    empty = collector.search()
     whole, running = Heartbeat(collector), []
     for node_id in range(count):
         running.append(asyncio.ensure_future(server.execute(*work.call(), node_id)))
@@ -191,13 +200,14 @@ async def wait_for_nothing(server: Server, work: Work, count: int, seconds: floa
         for task in running:
             if task.done():
                 task.result()
-    submitted = whole.stop()
+    submitting = {**whole.stop(), "longest_collection": collector.longest}
     # One period of polling, so that every job has had its first looks.
     await asyncio.sleep(12)
     beat, cpu, start = Heartbeat(collector), cpu_seconds(), time.monotonic()
     await asyncio.sleep(seconds)
     window = {"from": start, "to": time.monotonic(), "cpu": cpu_seconds() - cpu}
-    return {"submitting": submitted, "window": window, **beat.stop()}
+    found = {"submitting": submitting, "window": window, **beat.stop()}
+    return {**found, "search": {"before": empty, "waiting": collector.search()}}
 
 
 async def measure(server: Server, work: Work, told: dict[str, Any]) -> dict[str, Any]:

@@ -69,7 +69,7 @@ def waiting(count: int, seconds: float) -> Run:
 
 def worker_seconds(count: int) -> list[float]:
     """Return how long each of some real workers took from its start to the user's function."""
-    with StandIn(latency=0.0, script="process") as aws:
+    with StandIn(latency=LATENCY, script="process") as aws:
         found = drive(
             OURS,
             aws,
