@@ -196,7 +196,7 @@ def _no_permission(case: Case) -> BatchTaskError:
     return errors.NotPermitted(
         "The job's role could not read the task from, or write the outcome to, the bucket.",
         advice="let the job's role (batch_job_role_name=) do s3:GetObject and s3:PutObject on "
-        f"arn:aws:s3:::{case.bucket}/{contract.PREFIX}/*.",
+        f"s3://{case.bucket}/{contract.PREFIX}/*.",
         evidence=_evidence(case),
     )
 

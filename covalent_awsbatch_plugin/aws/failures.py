@@ -244,7 +244,7 @@ def _denied(error: BaseException, call: str, params: Mapping[str, Any]) -> NotPe
 
 def _resource(params: Mapping[str, Any]) -> str:
     if "Bucket" in params:
-        return f"arn:aws:s3:::{params['Bucket']}/{params.get('Key', '')}".rstrip("/")
+        return f"s3://{params['Bucket']}/{params.get('Key', '')}".rstrip("/")
     for name in ("jobQueue", "jobDefinitionName", "jobId", "logGroupName"):
         if name in params:
             return str(params[name])
