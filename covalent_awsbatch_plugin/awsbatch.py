@@ -15,12 +15,12 @@ from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
 from covalent._shared_files import logger as covalent_logger
-from covalent._shared_files.config import get_config
 from covalent._shared_files.exceptions import TaskCancelledError, TaskRuntimeError
 from covalent.executor.executor_plugins.remote_executor import RemoteExecutor
 
 from . import settings
 from .errors import BatchTaskError
+from .options import BY_NAME, INHERITED
 
 if TYPE_CHECKING:
     from .aws.backend import Backend
@@ -34,8 +34,6 @@ __all__ = ["EXECUTOR_PLUGIN_NAME", "AWSBatchExecutor"]
 log = logging.getLogger("covalent_awsbatch_plugin")
 # Our messages go where Covalent's go: the server's log.
 log.parent = covalent_logger.app_log
-
-_warned: set[str] = set()
 
 
 def __getattr__(name: str) -> Any:
@@ -116,10 +114,10 @@ class AWSBatchExecutor(RemoteExecutor):  # type: ignore[misc]
         keep_objects: bool | None = None,
         **unknown: Any,
     ) -> None:
-        arguments = {name: value for name, value in locals().items() if name in settings.BY_NAME}
-        configured = _configured()
-        inherited = {k: unknown.pop(k) for k in settings.INHERITED if k in unknown}
-        _report_unknown(unknown, configured)
+        arguments = {name: value for name, value in locals().items() if name in BY_NAME}
+        configured = settings.configured()
+        inherited = {k: unknown.pop(k) for k in INHERITED if k in unknown}
+        settings.report_unknown(unknown, configured)
         values = settings.resolve(arguments, configured)
         super().__init__(**inherited)
         self.__dict__.update(values)
@@ -319,28 +317,3 @@ def _for_covalent(error: BatchTaskError) -> BatchTaskError:
         members = {"__doc__": kind.__doc__}
         _covalent_classes[kind] = type(kind.__name__, (kind, TaskRuntimeError), members)
     return _covalent_classes[kind](error.detail, advice=error.advice, evidence=error.evidence)
-
-
-def _configured() -> dict[str, Any]:
-    """Return the section of Covalent's configuration; it has none before Covalent is imported."""
-    try:
-        return dict(get_config(settings.SECTION))
-    except KeyError:
-        return {}
-
-
-def _report_unknown(unknown: Mapping[str, Any], configured: Mapping[str, Any]) -> None:
-    """Warn of unknown keys of the configuration; refuse unknown arguments of a call."""
-    for name in unknown:
-        nearest = settings.nearest(name)
-        hint = f"; did you mean {nearest!r}?" if nearest else ""
-        if name not in configured:
-            raise TypeError(f"AWSBatchExecutor has no option {name!r}{hint}")
-        if name not in _warned:
-            _warned.add(name)
-            log.warning(
-                "AWS Batch: the key %r in [%s] is unknown and ignored%s",
-                name,
-                settings.SECTION,
-                hint,
-            )

@@ -4,8 +4,9 @@ Its source, packed, is part of the job's command, so it stands alone, and is wri
 Python 3 can at least say why it is the wrong one. An image that has the requirements starts at
 once; otherwise pip installs what is missing. Then it forks: one process imports Covalent, which
 takes longest, while the other imports boto3 and fetches the worker from the bucket: a zip with
-the package ``covalent_awsbatch_worker``, which is ``contract`` and ``worker``. The worker is not
-in the command itself because DescribeJobs repeats the command for each of a hundred jobs.
+the package ``covalent_awsbatch_worker``, which is ``worker`` and what it shares with the server.
+The worker is not in the command itself because DescribeJobs repeats the command for each of a
+hundred jobs.
 """
 
 import contextlib
@@ -149,7 +150,7 @@ def become_task(path, out, err, go):
     import_covalent()
     if not os.read(go[0], 1):
         return EXIT_START_FAILED
-    return import_worker(path).run_task(os.path.dirname(path), go[0])
+    return import_worker(path, "child").run_task(os.path.dirname(path), go[0])
 
 
 def import_covalent():
@@ -163,12 +164,12 @@ def import_covalent():
         os.environ["COVALENT_PLUGIN_LOAD"] = before
 
 
-def import_worker(path):
-    """Import the worker from its archive."""
+def import_worker(path, process):
+    """Import one of the worker's two processes from its archive."""
     sys.path.insert(0, path)
-    worker = importlib.import_module("covalent_awsbatch_worker.worker")
+    module = importlib.import_module(f"covalent_awsbatch_worker.worker.{process}")
     sys.path.remove(path)
-    return worker
+    return module
 
 
 def main():
@@ -187,7 +188,7 @@ def main():
     client = boto3.client("s3", config=Config(retries={"mode": "adaptive", "max_attempts": 10}))
     fetch_worker(client, path)
     os.write(go, b"1")
-    return import_worker(path).main(scratch, client, child, streams, go)
+    return import_worker(path, "parent").main(scratch, client, child, streams, go)
 
 
 if __name__ == "__main__":

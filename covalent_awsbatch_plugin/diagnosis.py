@@ -7,46 +7,17 @@ worker's exit codes speak.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from . import contract, errors
 from .errors import BatchTaskError
+from .evidence import Case, evidence, where
 
 if TYPE_CHECKING:
     from .aws.jobs import JobDescription
 
 TIMED_OUT = "Job attempt duration exceeded timeout"
-
-
-@dataclass(frozen=True)
-class Case:
-    """All that is known of a job that ended.
-
-    Attributes:
-        job_id: The job's id.
-        job: Its last description; None where Batch does not know it any more.
-        outcome: What its worker left, if it did.
-        unreadable: Why what is in the outcome's place is none.
-        time_limit: Seconds an attempt could take.
-        memory: GB the task asked for.
-        python: The Python minor version that the task needs.
-        bucket: The bucket of the task.
-        logs: The ends of the attempts' logs, by log stream.
-        links: The console's addresses of the log streams.
-    """
-
-    job_id: str
-    job: JobDescription | None = None
-    outcome: contract.Outcome | None = None
-    unreadable: str = ""
-    time_limit: int = 0
-    memory: float = 0.0
-    python: str = ""
-    bucket: str = ""
-    logs: Mapping[str, list[str]] = field(default_factory=dict)
-    links: Mapping[str, str] = field(default_factory=dict)
 
 
 def diagnose(case: Case) -> BatchTaskError | None:
@@ -60,18 +31,18 @@ def diagnose(case: Case) -> BatchTaskError | None:
 
 def _from_outcome(case: Case, outcome: contract.Outcome) -> BatchTaskError:
     if outcome.status == contract.RAISED:
-        return errors.TaskRaised(outcome.error, evidence=_where(case))
+        return errors.TaskRaised(outcome.error, evidence=where(case))
     if outcome.status == contract.NOT_SERIALIZABLE:
         return errors.ResultNotSerializable(
             outcome.error,
             advice="return something cloudpickle can pickle: no open files, locks, clients.",
-            evidence=_where(case),
+            evidence=where(case),
         )
     if outcome.status == contract.START_FAILED:
         return errors.WorkerNotStarted(
             outcome.error,
             advice="use an image whose packages fit; 'covalent-awsbatch image' makes one.",
-            evidence=_evidence(case),
+            evidence=evidence(case),
         )
     return _killed(case, outcome)
 
@@ -86,7 +57,7 @@ def _killed(case: Case, outcome: contract.Outcome) -> BatchTaskError:
     return errors.TaskKilled(
         outcome.error + ".",
         advice="look at its output above: a crash of native code, os._exit, or a signal.",
-        evidence=_evidence(case),
+        evidence=evidence(case),
     )
 
 
@@ -95,13 +66,13 @@ def _from_job(case: Case) -> BatchTaskError:
         return errors.OutcomeUnreadable(
             f"{case.unreadable}.",
             advice="find out who else writes to the bucket, then dispatch again.",
-            evidence=_evidence(case),
+            evidence=evidence(case),
         )
     if case.job is None:
         return errors.JobVanished(
             "AWS forgets jobs some days after they ended.",
             advice="look for the job in the AWS console, then dispatch again.",
-            evidence=_evidence(case),
+            evidence=evidence(case),
         )
     for applies, make in _RULES:
         if applies(case):
@@ -109,7 +80,7 @@ def _from_job(case: Case) -> BatchTaskError:
     return errors.OutcomeMissing(
         "Its container may have been stopped, or its command replaced by the image.",
         advice="look at the log; an image's ENTRYPOINT must let the job's command run.",
-        evidence=_evidence(case),
+        evidence=evidence(case),
     )
 
 
@@ -140,7 +111,7 @@ def _time_limit(case: Case) -> BatchTaskError:
     return errors.TimeLimitExceeded(
         f"The limit was {case.time_limit} seconds.",
         advice=f"raise time_limit= above {case.time_limit}, or make the task faster with vcpu=.",
-        evidence=_evidence(case),
+        evidence=evidence(case),
     )
 
 
@@ -150,7 +121,7 @@ def _out_of_memory(case: Case) -> BatchTaskError:
     return errors.OutOfMemory(
         f"It had asked for {case.memory:g} GB.{used}",
         advice=f"raise memory= above {case.memory:g} GB.",
-        evidence=_evidence(case),
+        evidence=evidence(case),
     )
 
 
@@ -160,7 +131,7 @@ def _host_lost(case: Case) -> BatchTaskError:
         "was left.",
         advice="raise retry_attempts= (retry_on='infrastructure' spares tasks that raised), or "
         "use an on-demand compute environment.",
-        evidence=_evidence(case),
+        evidence=evidence(case),
     )
 
 
@@ -170,7 +141,7 @@ def _image(case: Case) -> BatchTaskError:
         f"The image is {image!r}.",
         advice="check container_image_uri=, that the image exists, that the execution role may "
         "pull it, and that the host has a way to the registry.",
-        evidence=_evidence(case),
+        evidence=evidence(case),
     )
 
 
@@ -178,7 +149,7 @@ def _docker(case: Case) -> BatchTaskError:
     return errors.DockerFailed(
         "The host may have been overloaded, or its disk full.",
         advice="dispatch again; raise retry_attempts= where it happens often.",
-        evidence=_evidence(case),
+        evidence=evidence(case),
     )
 
 
@@ -188,7 +159,7 @@ def _python_mismatch(case: Case) -> BatchTaskError:
         "versions.",
         advice=f"use an image with Python {case.python}, such as "
         f"public.ecr.aws/docker/library/python:{case.python}-slim (container_image_uri=).",
-        evidence=_evidence(case),
+        evidence=evidence(case),
     )
 
 
@@ -197,7 +168,7 @@ def _no_permission(case: Case) -> BatchTaskError:
         "The job's role could not read the task from, or write the outcome to, the bucket.",
         advice="let the job's role (batch_job_role_name=) do s3:GetObject and s3:PutObject on "
         f"s3://{case.bucket}/{contract.PREFIX}/*.",
-        evidence=_evidence(case),
+        evidence=evidence(case),
     )
 
 
@@ -206,7 +177,7 @@ def _not_started(case: Case) -> BatchTaskError:
         "The end of its log says why.",
         advice="give the job a way to the package index and to S3, or use an image that has "
         "everything: 'covalent-awsbatch image' makes one.",
-        evidence=_evidence(case),
+        evidence=evidence(case),
     )
 
 
@@ -214,7 +185,7 @@ def _no_python(case: Case) -> BatchTaskError:
     return errors.ImageFailed(
         "It has no Python.",
         advice=f"use one with Python {case.python} (container_image_uri=).",
-        evidence=_evidence(case),
+        evidence=evidence(case),
     )
 
 
@@ -223,7 +194,7 @@ def _never_started(case: Case) -> BatchTaskError:
         "AWS Batch says that no host of the queue can ever run it, as it is set up.",
         advice="lower vcpu=, memory= or num_gpus= to what the compute environment's instances "
         "have, or raise its maximum; 'covalent-awsbatch doctor' compares them.",
-        evidence=_evidence(case),
+        evidence=evidence(case),
     )
 
 
@@ -236,7 +207,7 @@ def _terminated(case: Case, job: JobDescription) -> BatchTaskError:
     return errors.JobTerminated(
         f"The reason given was: {job.status_reason}",
         advice="dispatch again, if it was a mistake.",
-        evidence=_evidence(case),
+        evidence=evidence(case),
     )
 
 
@@ -254,41 +225,3 @@ _RULES: tuple[tuple[Callable[[Case], bool], Callable[[Case], BatchTaskError]], .
     (_exited(contract.EXIT_START_FAILED, contract.EXIT_BAD_TASK), _not_started),
     (_exited(137), _out_of_memory),
 )
-
-
-# ---- Evidence
-
-
-def _where(case: Case) -> str:
-    """Name the job and its log, for a failure that its own output explains."""
-    lines = [f"Job: {case.job_id}"]
-    lines += [f"Log: {stream}  {link}" for stream, link in list(case.links.items())[-1:]]
-    return "\n".join(lines)
-
-
-def _evidence(case: Case) -> str:
-    """Tell all that AWS tells: reasons, exit codes, every attempt, the ends of the logs."""
-    job = case.job
-    lines = [f"Job: {case.job_id}"]
-    if job is not None:
-        lines += [
-            f"Job status: {job.status}" + _because(job.status_reason),
-            *([f"Container: {job.reason}"] if job.reason else []),
-            *([f"Exit code: {job.exit_code}"] if job.exit_code is not None else []),
-            *map(_attempt_line, range(1, len(job.attempts) + 1), job.attempts),
-        ]
-    for stream, link in case.links.items():
-        lines.append(f"Log: {stream}  {link}")
-        lines += [f"  | {line}" for line in case.logs.get(stream, ())]
-    return "\n".join(lines)
-
-
-def _attempt_line(number: int, attempt: object) -> str:
-    code = getattr(attempt, "exit_code", None)
-    told = [f"exit code {code}"] if code is not None else ["no exit code"]
-    told += [text for name in ("status_reason", "reason") if (text := getattr(attempt, name, ""))]
-    return f"Attempt {number}: {'; '.join(told)}"
-
-
-def _because(reason: str) -> str:
-    return f" ({reason})" if reason else ""

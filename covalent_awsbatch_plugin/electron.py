@@ -11,13 +11,14 @@ from importlib.metadata import requires, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from . import contract, glue, payloads, settings
+from . import contract, envelope, glue, payloads, settings
 from .aws.backend import Backend, backends
 from .aws.outcomes import fetch_result, find_outcome
 from .aws.properties import DefinitionSpec
 from .aws.tasks import Cancelled, Running, Settled, TaskRequest
-from .diagnosis import Case, diagnose
+from .diagnosis import diagnose
 from .errors import BatchTaskError, OutcomeMissing, OutcomeUnreadable
+from .evidence import Case
 
 if TYPE_CHECKING:
     from .awsbatch import AWSBatchExecutor
@@ -72,7 +73,7 @@ async def _run_beside(
     task = payloads.pack_inline(function, args, kwargs)
     try:
         async with glue.processes.use(glue.PROCESSES) as processes:
-            return await processes.run(contract.encode_task(task))
+            return await processes.run(envelope.encode_task(task))
     except glue.GlueUnavailable as error:
         node = f"{metadata['dispatch_id']}:{metadata['node_id']}"
         log.info("AWS Batch: node %s goes to Batch, not beside the server: %s", node, error)

@@ -17,8 +17,9 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from . import contract, payloads, worker
+from . import contract, envelope, payloads
 from .perloop import PerLoop
+from .worker import child
 
 log = logging.getLogger("covalent_awsbatch_plugin")
 
@@ -102,8 +103,8 @@ class Processes:
             process = self._idle.pop() if self._idle else await _start()
             try:
                 reply = await asyncio.wait_for(_exchange(process, task), TIME_LIMIT)
-                outcome = contract.decode_outcome(reply)
-            except (OSError, EOFError, asyncio.TimeoutError, contract.BadEnvelope) as error:
+                outcome = envelope.decode_outcome(reply)
+            except (OSError, EOFError, asyncio.TimeoutError, envelope.BadEnvelope) as error:
                 await _end(process)
                 raise GlueUnavailable(repr(error)) from error
             except asyncio.CancelledError:
@@ -160,10 +161,10 @@ def serve() -> None:
     requests, replies = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
     # What a node prints must not get between the replies.
     os.dup2(2, 1)
-    _, transportable = worker.import_covalent()
+    _, transportable = child.import_covalent()
     while size := requests.read(8):
-        task = contract.decode_task(requests.read(int.from_bytes(size, "big")))
-        reply = contract.encode_outcome(answer(task.call, transportable))
+        task = envelope.decode_task(requests.read(int.from_bytes(size, "big")))
+        reply = envelope.encode_outcome(answer(task.call, transportable))
         replies.write(len(reply).to_bytes(8, "big") + reply)
         replies.flush()
 
@@ -179,10 +180,10 @@ def answer(call: contract.Call, transportable: Any) -> contract.Outcome:
         result = transportable(function(*args, **kwargs))
     except Exception as error:  # noqa: BLE001 - as a task may
         inner = error.__traceback__.tb_next if error.__traceback__ else None
-        told = worker.explain(error.with_traceback(inner))
+        told = child.explain(error.with_traceback(inner))
         return contract.Outcome(**told, stdout=out.read(), stderr=err.read())
     content = result.get_serialized().encode("ascii")
-    part = contract.Part(data=content, size=len(content), **worker.describe(result))
+    part = contract.Part(data=content, size=len(content), **child.describe(result))
     return contract.Outcome(contract.RETURNED, result=part, stdout=out.read(), stderr=err.read())
 
 

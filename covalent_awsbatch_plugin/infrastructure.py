@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import BaseModel, create_model
 
-from . import settings
+from .options import OPTIONS
 
 
 class ExecutorInfraDefaults(BaseModel):
@@ -46,7 +46,7 @@ class ExecutorInfraDefaults(BaseModel):
 # Tables cannot be given on Covalent's command line.
 _FIELDS: dict[str, Any] = {
     option.name: (option.kind | None, option.default)
-    for option in settings.OPTIONS
+    for option in OPTIONS
     if option.kind is not dict
 }
 

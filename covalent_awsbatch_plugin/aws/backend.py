@@ -14,7 +14,7 @@ import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from pathlib import Path
 
-from .. import contract
+from .. import contract, envelope
 from ..errors import BatchTaskError
 from ..perloop import PerLoop
 from .cleanup import CleanUp
@@ -162,13 +162,13 @@ class Backend:
     ) -> None:
         """Put a task's envelope and large parts, and the worker, into the bucket."""
         storage, cleanup = self.storage(request.bucket, request.cache_dir), self._cleanup(request)
-        envelope = contract.task_key(request.dispatch_id, request.node_id)
-        await cleanup.make_way(request.dispatch_id, envelope)
+        key = contract.task_key(request.dispatch_id, request.node_id)
+        await cleanup.make_way(request.dispatch_id, key)
         # First what all the dispatch's jobs wait for, or it would queue behind their envelopes.
         await storage.put_shared(worker_key(request.dispatch_id), worker_archive())
         await asyncio.gather(
-            *(storage.put_shared(key, write) for key, write in large.items()),
-            storage.put(envelope, contract.encode_task(task)),
+            *(storage.put_shared(large_key, write) for large_key, write in large.items()),
+            storage.put(key, envelope.encode_task(task)),
         )
 
     async def _submit_and_tell(

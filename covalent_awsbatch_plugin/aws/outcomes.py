@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from .. import contract
+from .. import contract, envelope
 from ..errors import OutcomeMissing
 from .jobs import SUCCEEDED, JobDescription
 from .session import BodyTooLarge, ObjectMissing
@@ -34,7 +34,7 @@ async def settle(
         return Settled(job_id, job)
     try:
         return Settled(job_id, job, await _last_outcome(storage, request.prefix, job_id, job))
-    except (contract.BadEnvelope, BodyTooLarge) as error:
+    except (envelope.BadEnvelope, BodyTooLarge) as error:
         return Settled(job_id, job, unreadable=str(error))
     except ObjectMissing:
         # It was deleted after it had been listed.
@@ -47,9 +47,9 @@ async def _last_outcome(
     if job is not None and job.status == SUCCEEDED:
         with contextlib.suppress(ObjectMissing):
             key = contract.outcome_key(prefix, job_id, len(job.attempts) or 1)
-            return contract.decode_outcome(await storage.get(key))
+            return envelope.decode_outcome(await storage.get(key))
     keys = await _outcome_keys(storage, f"{prefix}{contract.safe_name(job_id)}/")
-    outcomes = [contract.decode_outcome(await storage.get(key)) for key in keys[:OUTCOME_LIMIT]]
+    outcomes = [envelope.decode_outcome(await storage.get(key)) for key in keys[:OUTCOME_LIMIT]]
     for outcome in outcomes:
         if outcome.status == contract.RETURNED:
             return outcome
@@ -76,10 +76,10 @@ async def find_outcome(storage: Storage, request: TaskRequest) -> Settled:
         raise OutcomeMissing(f"There is none under s3://{request.bucket}/{request.prefix}")
     job_id = found[-1].split("/")[-2]
     try:
-        return Settled(job_id, None, contract.decode_outcome(await storage.get(found[-1])))
+        return Settled(job_id, None, envelope.decode_outcome(await storage.get(found[-1])))
     except ObjectMissing as error:
         raise OutcomeMissing(f"It was just deleted: {found[-1]}") from error
-    except (contract.BadEnvelope, BodyTooLarge) as error:
+    except (envelope.BadEnvelope, BodyTooLarge) as error:
         return Settled(job_id, None, unreadable=str(error))
 
 

@@ -11,6 +11,17 @@ from importlib.resources import files
 
 from .. import contract
 
+# The worker, and what it shares with the server.
+ARCHIVED = (
+    "contract.py",
+    "envelope.py",
+    "worker/__init__.py",
+    "worker/child.py",
+    "worker/output.py",
+    "worker/parent.py",
+    "worker/scratch.py",
+)
+
 # A shell finds the Python, which runs what stands behind it: the packed bootstrap ($0).
 SHELL = (
     "python=$(command -v python3 || command -v python) || { "
@@ -29,7 +40,7 @@ def worker_archive() -> bytes:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
         archive.writestr(_entry("__init__.py"), "")
-        for name in ("contract.py", "worker.py"):
+        for name in ARCHIVED:
             archive.writestr(_entry(name), (package / name).read_text("utf-8"))
     return buffer.getvalue()
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from .. import settings
+from ..options import BY_NAME
 from . import network, stack, teardown
 from .account import Account, access_of, account_options, connect
 from .configuration import configuration_path, difference, read_section, write_section
@@ -105,7 +105,7 @@ def _from_environment(options: Mapping[str, Any], configured: Mapping[str, Any])
     }
     found = {}
     for option, names in variables.items():
-        default = settings.BY_NAME[option].default
+        default = BY_NAME[option].default
         if options[option] is None and configured.get(option, default) == default:
             given = next((os.environ[name] for name in names if os.environ.get(name)), default)
             found.update({option: given} if given != default else {})

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from .. import settings
+from ..options import BY_NAME
 from .account import Account, Function, account_options, connect_from
 from .configuration import read_section
 from .found import FoundJob, find_jobs, none_found, parse_selection
@@ -29,7 +29,7 @@ def queue_option(command: Function) -> Function:
 
 def queue_name(options: Mapping[str, Any]) -> str:
     """Return the queue's name of a command's options and the Covalent configuration."""
-    configured = read_section().get("batch_queue") or settings.BY_NAME["batch_queue"].default
+    configured = read_section().get("batch_queue") or BY_NAME["batch_queue"].default
     return str(options["queue"] or configured)
 
 

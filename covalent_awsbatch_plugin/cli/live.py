@@ -12,9 +12,9 @@ from typing import Any, cast
 from .. import contract, payloads
 from ..aws.backend import Backend
 from ..aws.tasks import Settled
-from ..diagnosis import Case as FailedCase
 from ..diagnosis import diagnose
 from ..electron import task_request
+from ..evidence import Case as FailedCase
 from .checks.finding import Case
 
 

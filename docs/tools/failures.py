@@ -19,10 +19,11 @@ from covalent_awsbatch_plugin.aws.logs import console_link
 from covalent_awsbatch_plugin.contract import Outcome
 from covalent_awsbatch_plugin.diagnosis import Case, diagnose
 from covalent_awsbatch_plugin.errors import BatchTaskError
+from covalent_awsbatch_plugin.options import BY_NAME
 
 JOB = "5f0c6a53-2f0b-4f8e-9d8a-3a4f6c1f2b7d"
-BUCKET = settings.BY_NAME["s3_bucket_name"].default
-GROUP = settings.BY_NAME["batch_job_log_group_name"].default
+BUCKET = BY_NAME["s3_bucket_name"].default
+GROUP = BY_NAME["batch_job_log_group_name"].default
 STREAM = "covalent-batch/default/1b9d0a7c4e2f4f0f9e6b2d3c4a5b6c7d"
 LINK = console_link("us-east-1", GROUP, STREAM, "aws")
 ESSENTIAL = "Essential container in task exited"
@@ -120,8 +121,8 @@ def _diagnosed(
         job_id=JOB,
         job=job,
         outcome=outcome,
-        time_limit=settings.BY_NAME["time_limit"].default,
-        memory=settings.BY_NAME["memory"].default,
+        time_limit=BY_NAME["time_limit"].default,
+        memory=BY_NAME["memory"].default,
         python="3.11",
         bucket=BUCKET,
         logs={stream: list(log) for stream in streams},

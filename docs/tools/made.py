@@ -12,8 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib.resources import files
 from typing import Any
 
-from covalent_awsbatch_plugin import settings
-from covalent_awsbatch_plugin.settings import Option
+from covalent_awsbatch_plugin.options import OPTIONS, Option
 
 TYPES = {str: "text", int: "whole number", float: "number", bool: "true or false", dict: "table"}
 
@@ -78,7 +77,7 @@ def shown(option: Option) -> str:
 
 def options() -> str:
     """Return the table of all options with their bounds."""
-    rows = ((f"`{o.name}`", shown(o), f"{o.help} {_allowed(o)}") for o in settings.OPTIONS)
+    rows = ((f"`{o.name}`", shown(o), f"{o.help} {_allowed(o)}") for o in OPTIONS)
     return table(("Option", "Default", "What it is"), rows)
 
 
@@ -90,13 +89,13 @@ def _allowed(option: Option) -> str:
 
 def short_options() -> str:
     """Return the README's table of options."""
-    rows = ((f"`{o.name}`", shown(o), o.help) for o in settings.OPTIONS)
+    rows = ((f"`{o.name}`", shown(o), o.help) for o in OPTIONS)
     return table(("Option", "Default", "What it is"), rows)
 
 
 def attributes() -> str:
     """Return the options whose attribute of the executor has another name."""
-    rows = ((f"`{o.name}`", f"`{o.attr}`") for o in settings.OPTIONS if o.attr != o.name)
+    rows = ((f"`{o.name}`", f"`{o.attr}`") for o in OPTIONS if o.attr != o.name)
     return table(("Option", "Attribute"), rows)
 
 

@@ -15,7 +15,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 import failures  # noqa: E402
 import made  # noqa: E402
 
-BEGIN, END = "<!-- options: made from settings.py -->", "<!-- end of options -->"
+BEGIN, END = "<!-- options: made from options.py -->", "<!-- end of options -->"
 
 
 def readme() -> str:

@@ -12,7 +12,7 @@ from typing import Any
 import boto3
 import pytest
 
-from covalent_awsbatch_plugin import settings
+from covalent_awsbatch_plugin.options import BY_NAME
 
 from .command import Aws, CommandLine
 
@@ -518,4 +518,4 @@ def test_every_default_without_any_configuration_is_looked_for(
     assert code == 1
     told = " ".join(f["found"] for f in found if f["status"] == "problem")
     for option in ("s3_bucket_name", "batch_execution_role_name", "batch_job_role_name"):
-        assert settings.BY_NAME[option].default in told
+        assert BY_NAME[option].default in told

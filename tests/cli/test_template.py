@@ -10,9 +10,10 @@ import pytest
 import yaml
 from cfnlint.api import lint_file
 
-from covalent_awsbatch_plugin import contract, settings
+from covalent_awsbatch_plugin import contract
 from covalent_awsbatch_plugin.cli.plan import PARAMETERS, template
 from covalent_awsbatch_plugin.cli.stack import OUTPUT_KEYS
+from covalent_awsbatch_plugin.options import BY_NAME
 
 ASSETS = files("covalent_awsbatch_plugin") / "assets"
 
@@ -46,7 +47,7 @@ def test_parameters_are_those_that_deploy_knows(content: dict[str, Any]) -> None
 
 def test_outputs_are_options_of_the_executor(content: dict[str, Any]) -> None:
     assert set(content["Outputs"]) == set(OUTPUT_KEYS)
-    assert set(OUTPUT_KEYS.values()) < set(settings.BY_NAME)
+    assert set(OUTPUT_KEYS.values()) < set(BY_NAME)
 
 
 def test_the_bucket_is_private_encrypted_and_cleans_up(content: dict[str, Any]) -> None:

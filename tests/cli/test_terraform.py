@@ -14,15 +14,15 @@ from typing import Any
 import pytest
 import toml
 
-from covalent_awsbatch_plugin import settings
 from covalent_awsbatch_plugin.cli.plan import PARAMETERS
 from covalent_awsbatch_plugin.cli.stack import OUTPUT_KEYS, stack_name
 from covalent_awsbatch_plugin.infrastructure import ExecutorInfraDefaults, ExecutorPluginDefaults
+from covalent_awsbatch_plugin.options import OPTIONS
 
 from .command import Aws
 
 INFRA = Path(str(files("covalent_awsbatch_plugin"))) / "assets" / "infra"
-OPTIONS = [option.name for option in settings.OPTIONS if option.kind is not dict]
+OPTIONS = [option.name for option in OPTIONS if option.kind is not dict]
 
 # A folder with the AWS provider, laid out as a file system mirror, for machines without a network.
 MIRROR = "COVALENT_AWSBATCH_TEST_TERRAFORM_MIRROR"

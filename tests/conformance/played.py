@@ -10,7 +10,7 @@ import cloudpickle
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from covalent_awsbatch_plugin import contract
+from covalent_awsbatch_plugin import contract, envelope
 from covalent_awsbatch_plugin.local.runner import AttemptExit, AttemptSpec
 
 STOPPED = AttemptExit(143)
@@ -39,7 +39,7 @@ class PlayedAttempt:
         )
         bucket = environment[contract.ENV_BUCKET]
         body = client.get_object(Bucket=bucket, Key=environment[contract.ENV_TASK])["Body"]
-        task = contract.decode_task(body.read())
+        task = envelope.decode_task(body.read())
         function, args, kwargs = cloudpickle.loads(task.call.function.data)
         # Until here a stop means that the task did not run.
         if self._stopped.wait(0.05):
@@ -54,7 +54,7 @@ class PlayedAttempt:
         key = contract.outcome_key(task.outcome_prefix, self._spec.job_id, self._spec.attempt)
         try:
             client.put_object(
-                Bucket=bucket, Key=key, Body=contract.encode_outcome(outcome), IfNoneMatch="*"
+                Bucket=bucket, Key=key, Body=envelope.encode_outcome(outcome), IfNoneMatch="*"
             )
         except ClientError as error:
             if error.response["Error"]["Code"] != "PreconditionFailed":

@@ -15,6 +15,7 @@ import toml
 
 from covalent_awsbatch_plugin import settings
 from covalent_awsbatch_plugin.local.covalent_server import CovalentServer
+from covalent_awsbatch_plugin.options import BY_NAME
 
 from .pages import Block, blocks, name_of, pages, program, sessions
 
@@ -108,5 +109,5 @@ def test_a_console_session_says_what_it_says(page: Path, block: Block) -> None:
 @pytest.mark.parametrize(("page", "block"), CONFIGURATIONS)
 def test_a_configuration_is_valid(page: Path, block: Block) -> None:
     section = toml.loads(block.content)["executors"]["awsbatch"]
-    assert set(section) <= set(settings.BY_NAME), json.dumps(section)
+    assert set(section) <= set(BY_NAME), json.dumps(section)
     settings.resolve({}, section)

@@ -7,7 +7,8 @@ from types import ModuleType
 
 import pytest
 
-from covalent_awsbatch_plugin import errors, settings
+from covalent_awsbatch_plugin import errors
+from covalent_awsbatch_plugin.options import BY_NAME, OPTIONS
 
 from .pages import DOCS, ROOT
 
@@ -33,7 +34,7 @@ def test_generated_pages_are_current() -> None:
 
 def test_the_readme_has_every_option() -> None:
     readme = (ROOT / "README.md").read_text("utf-8")
-    for option in settings.OPTIONS:
+    for option in OPTIONS:
         assert f"| `{option.name}` |" in readme
 
 
@@ -50,7 +51,7 @@ def test_the_resources_named_are_those_of_the_template() -> None:
     named = {logical for _, _, logical, _ in made.RESOURCES if logical}
     assert named <= set(made.template()["Resources"])
     options = {option.strip("`") for _, option, _, _ in made.RESOURCES if option}
-    assert options <= set(settings.BY_NAME)
+    assert options <= set(BY_NAME)
 
 
 @pytest.mark.usefixtures("tools")

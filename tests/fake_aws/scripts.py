@@ -31,7 +31,7 @@ from typing import TYPE_CHECKING, Any
 
 import cloudpickle
 
-from covalent_awsbatch_plugin import contract
+from covalent_awsbatch_plugin import contract, envelope
 from tests.fake_aws import release042
 from tests.fake_aws.jobs import Job, JobEnd
 
@@ -52,8 +52,8 @@ def played(job: Job, aws: FakeAws) -> JobEnd:
 def task_of(job: Job, aws: FakeAws) -> contract.Task:
     """Return the task's envelope, read as the worker reads it."""
     variables = job.environment
-    envelope = aws.s3.get(variables[contract.ENV_BUCKET], variables[contract.ENV_TASK])
-    return contract.decode_task(envelope)
+    content = aws.s3.get(variables[contract.ENV_BUCKET], variables[contract.ENV_TASK])
+    return envelope.decode_task(content)
 
 
 def store(
@@ -77,7 +77,7 @@ def store(
         }
     )
     key = contract.outcome_key(prefix, job.id, job.attempt)
-    aws.s3.put(bucket, key, contract.encode_outcome(told))
+    aws.s3.put(bucket, key, envelope.encode_outcome(told))
     return JobEnd(outcome.exit_code)
 
 

@@ -13,7 +13,7 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from covalent_awsbatch_plugin import contract
+from covalent_awsbatch_plugin import contract, envelope
 from tests.fake_aws import ApiError, FakeAws, JobEnd, scripts
 from tests.fake_aws.aws import BUCKET, LOG_GROUP, QUEUE
 from tests.fake_aws.scripts import transportable
@@ -299,7 +299,7 @@ def test_scripts_answer_the_workers_protocol(script: str) -> None:
         prefix = contract.node_prefix("dispatch", 0)
         call = contract.Call(transportable(max), (transportable(1), transportable(2)))
         task = contract.Task("max", "3.11.0", call, prefix)
-        aws.s3.put(BUCKET, "task", contract.encode_task(task))
+        aws.s3.put(BUCKET, "task", envelope.encode_task(task))
         variables = {contract.ENV_BUCKET: BUCKET, contract.ENV_TASK: "task"}
         overrides = {
             "environment": [{"name": k, "value": v} for k, v in variables.items()],
@@ -307,6 +307,6 @@ def test_scripts_answer_the_workers_protocol(script: str) -> None:
         job = ended(batch, submit(batch, containerOverrides=overrides))
         assert job["status"] == "SUCCEEDED"
         stored = aws.s3.get(BUCKET, contract.outcome_key(prefix, job["jobId"], 1))
-        outcome = contract.decode_outcome(stored)
+        outcome = envelope.decode_outcome(stored)
         assert outcome.result is not None
         assert outcome.result.string == {"played": "None", "run_here": "2"}[script]

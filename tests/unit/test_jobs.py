@@ -79,11 +79,11 @@ def test_the_hash_depends_on_properties_and_not_on_their_order():
 
 
 def test_the_user_s_container_properties_go_over_ours():
-    properties = {"linuxParameters": {"sharedMemorySize": 64}, "user": "1000", "image": "other"}
-    extra = {"environment": [{"name": "X", "value": "y"}], **properties}
+    theirs = {"linuxParameters": {"sharedMemorySize": 64}, "user": "1000", "image": "other"}
+    extra = {"environment": [{"name": "X", "value": "y"}], **theirs}
     request = properties.definition_request(definition(container_properties=extra), IDENTITY)
     container = request["containerProperties"]
-    assert {key: container[key] for key in properties} == properties
+    assert {key: container[key] for key in theirs} == theirs
     names = [pair["name"] for pair in container["environment"]]
     assert names[0] == "X"
     assert contract.ENV_PYTHON in names

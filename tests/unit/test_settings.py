@@ -6,6 +6,7 @@ import pytest
 
 from covalent_awsbatch_plugin import settings
 from covalent_awsbatch_plugin.errors import InvalidOptions
+from covalent_awsbatch_plugin.options import OPTIONS
 
 # The configuration table of the published documentation.
 DOCUMENTED = {
@@ -35,7 +36,7 @@ def test_documented_defaults():
 
 
 def test_every_default_is_valid():
-    assert settings.resolve({}, {}) == {o.attr: o.default for o in settings.OPTIONS}
+    assert settings.resolve({}, {}) == {o.attr: o.default for o in OPTIONS}
 
 
 def test_an_argument_wins_also_zero_and_an_empty_text():

@@ -10,9 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from covalent_awsbatch_plugin import contract, worker
+from covalent_awsbatch_plugin import contract
 from covalent_awsbatch_plugin.aws.logs import LINE_LIMIT, harmless
 from covalent_awsbatch_plugin.aws.poller import parse_all
+from covalent_awsbatch_plugin.worker import child, parent
+from covalent_awsbatch_plugin.worker.output import Tee
 
 
 def through_a_tee(chunks: list[bytes], limit: int) -> tuple[str, bytes]:
@@ -26,7 +28,7 @@ def through_a_tee(chunks: list[bytes], limit: int) -> tuple[str, bytes]:
 
     collector = threading.Thread(target=collect)
     collector.start()
-    tee = worker.Tee(source[0], sink[1], limit)
+    tee = Tee(source[0], sink[1], limit)
     for chunk in chunks:
         os.write(source[1], chunk)
     os.close(source[1])
@@ -70,7 +72,7 @@ def test_a_task_s_exception_is_told_with_its_traceback():
     def fail():
         raise ValueError("too bad\nreally")
 
-    report = worker.explain(raised(fail))
+    report = child.explain(raised(fail))
     assert report["status"] == contract.RAISED
     assert report["exit_code"] == contract.EXIT_RAISED
     assert report["error"] == "ValueError: too bad really"
@@ -78,14 +80,14 @@ def test_a_task_s_exception_is_told_with_its_traceback():
 
 
 def test_leaving_early_counts_as_raising():
-    report = worker.explain(raised(lambda: sys.exit(0)))
+    report = child.explain(raised(lambda: sys.exit(0)))
     assert (report["status"], report["exit_code"]) == (contract.RAISED, contract.EXIT_RAISED)
 
 
 def test_what_a_failed_command_wrote_is_shown():
     command = [sys.executable, "-c", "import sys; sys.exit('no such package')"]
     error = raised(lambda: subprocess.run(command, check=True, capture_output=True))
-    assert "no such package" in worker.explain(error)["traceback"]
+    assert "no such package" in child.explain(error)["traceback"]
 
 
 @pytest.mark.parametrize(
@@ -96,7 +98,7 @@ def test_an_end_without_a_report_is_told(tmp_path: Path, end, code, said):
     child = subprocess.Popen([sys.executable, "-c", f"import os; {end}"])
     _, status = os.waitpid(child.pid, 0)
     child.returncode = 0
-    report = worker.read_report(tmp_path, status)
+    report = parent.read_report(tmp_path, status)
     assert (report["status"], report["exit_code"]) == (contract.KILLED, code)
     assert said in report["error"]
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from ... import settings
 from ...errors import InvalidOptions
+from ...options import BY_NAME, INHERITED
 from ..configuration import configuration_path
 from .finding import Finding, ok, problem, warning
 
@@ -75,7 +76,7 @@ def check_configuration(configured: Mapping[str, Any]) -> Iterator[Finding]:
 
 def _unknown_keys(configured: Mapping[str, Any]) -> Iterator[Finding]:
     for key in configured:
-        if key not in settings.BY_NAME and key not in settings.INHERITED:
+        if key not in BY_NAME and key not in INHERITED:
             nearest = settings.nearest(key)
             yield warning(
                 "configuration",
@@ -95,7 +96,7 @@ def _bad_values(configured: Mapping[str, Any]) -> Iterator[Finding]:
 
 def bad_keys(configured: Mapping[str, Any]) -> list[str]:
     """Return the keys whose values the executor would refuse."""
-    return [key for key in configured if key in settings.BY_NAME and _is_bad(key, configured[key])]
+    return [key for key in configured if key in BY_NAME and _is_bad(key, configured[key])]
 
 
 def _is_bad(key: str, value: Any) -> bool:
@@ -107,6 +108,6 @@ def _is_bad(key: str, value: Any) -> bool:
 
 
 def _bound(key: str) -> str:
-    option = settings.BY_NAME[key]
+    option = BY_NAME[key]
     allowed = f" ({option.bounds})" if option.bounds else ""
     return f"correct {key}{allowed}, or remove it: then it is {option.default!r}."

@@ -1,4 +1,4 @@
-"""The contract: what one side writes the other reads, and what is no envelope is told so."""
+"""Envelopes: what one side writes the other reads, and what is no envelope is told so."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from covalent_awsbatch_plugin import contract
-from covalent_awsbatch_plugin.contract import BadEnvelope, Call, Outcome, Part, Task
+from covalent_awsbatch_plugin import contract, envelope
+from covalent_awsbatch_plugin.contract import Call, Outcome, Part, Task
+from covalent_awsbatch_plugin.envelope import BadEnvelope
 
 texts = st.text(max_size=20)
 headers = st.dictionaries(texts, st.integers() | texts, max_size=3)
@@ -56,12 +57,12 @@ outcomes = st.builds(
 
 @given(tasks)
 def test_a_task_comes_back_as_it_was(task):
-    assert contract.decode_task(contract.encode_task(task)) == task
+    assert envelope.decode_task(envelope.encode_task(task)) == task
 
 
 @given(outcomes)
 def test_an_outcome_comes_back_as_it_was(outcome):
-    assert contract.decode_outcome(contract.encode_outcome(outcome)) == outcome
+    assert envelope.decode_outcome(envelope.encode_outcome(outcome)) == outcome
 
 
 class Bomb:
@@ -74,7 +75,7 @@ class Bomb:
 @given(st.data())
 def test_mutated_bytes_are_refused_or_read_and_never_unpickled(data):
     bomb = pickle.dumps(Bomb())
-    whole = contract.encode_outcome(
+    whole = envelope.encode_outcome(
         Outcome(contract.RETURNED, result=Part("pickle", data=bomb, size=len(bomb)), stdout="out")
     )
     mutated = bytearray(whole[: data.draw(st.integers(0, len(whole)))])
@@ -82,23 +83,23 @@ def test_mutated_bytes_are_refused_or_read_and_never_unpickled(data):
         if mutated:
             place = data.draw(st.integers(0, len(mutated) - 1))
             mutated[place] = data.draw(st.integers(0, 255))
-    for decode in (contract.decode_outcome, contract.decode_task):
+    for decode in (envelope.decode_outcome, envelope.decode_task):
         with contextlib.suppress(BadEnvelope):
             decode(bytes(mutated))
 
 
 @given(st.binary(max_size=300))
 def test_any_bytes_behind_the_magic_are_refused_or_read(rest):
-    for decode in (contract.decode_outcome, contract.decode_task):
+    for decode in (envelope.decode_outcome, envelope.decode_task):
         with contextlib.suppress(BadEnvelope):
-            decode(contract.MAGIC + rest)
+            decode(envelope.MAGIC + rest)
 
 
 def test_truncation_anywhere_is_refused():
-    whole = contract.encode_outcome(Outcome(contract.RETURNED, stdout="some output"))
+    whole = envelope.encode_outcome(Outcome(contract.RETURNED, stdout="some output"))
     for length in range(len(whole)):
         with pytest.raises(BadEnvelope):
-            contract.decode_outcome(whole[:length])
+            envelope.decode_outcome(whole[:length])
 
 
 @given(st.text() | st.integers())
