@@ -51,16 +51,26 @@ class Collector:
     """Notes the time that Python's garbage collector takes."""
 
     def __init__(self) -> None:
-        self.seconds = self.longest = self._started = 0.0
+        self.longest = self._seconds = 0.0
+        self._started: float | None = None
         gc.callbacks.append(self._note)
 
     def _note(self, phase: str, info: dict[str, int]) -> None:
         now = time.perf_counter()
-        if phase == "start":
+        if phase == "start" or self._started is None:
             self._started = now
-        else:
-            self.seconds += now - self._started
-            self.longest = max(self.longest, now - self._started)
+            return
+        self._seconds += now - self._started
+        self.longest = max(self.longest, now - self._started)
+        self._started = None
+
+    def seconds(self) -> float:
+        """Return the seconds it took so far.
+
+        A search that another thread makes has blocked the event loop before we are told its end.
+        """
+        under_way = time.perf_counter() - self._started if self._started is not None else 0.0
+        return self._seconds + under_way
 
     def search(self) -> dict[str, float]:
         """Search all memory; return how many objects there are, and the seconds it took."""
@@ -81,10 +91,10 @@ class Heartbeat:
 
     async def _beat(self) -> None:
         while True:
-            asked, collected = time.perf_counter(), self._collector.seconds
+            asked, collected = time.perf_counter(), self._collector.seconds()
             await asyncio.sleep(BEAT)
             late = time.perf_counter() - asked - BEAT
-            busy = late - (self._collector.seconds - collected)
+            busy = late - (self._collector.seconds() - collected)
             self.longest, self.longest_busy = max(self.longest, late), max(self.longest_busy, busy)
             self.late += late > 0.05
 

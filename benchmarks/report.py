@@ -73,12 +73,12 @@ hardly ever searches all of the server's memory.
 
 It does whenever that has grown by a quarter, and so while the tasks are being submitted, which
 takes {submit:.0f} s at SubmitJob's rate. Then the loop was blocked for more than 50 ms {late}
-times, for {longest:.0f} ms at the longest; without the collector for {busy:.0f} ms. A search takes
-{empty:.0f} ms ({empty_objects:,} objects) with nothing but Covalent imported and not a task, and
-{full:.0f} ms ({full_objects:,} objects, {each:.0f} a task, Covalent's own and the harness's among
-them) with {count:,} tasks; about {searches} lie between the one and the other. This is not mended:
-the plugin could only do so by changing the collector for the whole server, which is its owner's to
-do. What is left without the collector is the harness, which starts all tasks at the same moment.
+times, for {longest:.0f} ms at the longest. Without the collector it would have been {busy:.0f} ms,
+all tasks having been started at the same moment. A search takes {empty:.0f} ms ({empty_objects:,}
+objects) with nothing but Covalent imported and not a task, and {full:.0f} ms ({full_objects:,}
+objects, {each:.0f} a task, Covalent's own and the harness's among them) with {count:,} tasks;
+about {searches} lie between the one and the other. This is not mended: the plugin could only do so
+by changing the collector for the whole server, which is its owner's to do.
 """
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from concurrent.futures import Executor
 from contextlib import AsyncExitStack
+from functools import lru_cache
 from typing import Any
 
 from .answers import read_leanly
@@ -17,6 +19,27 @@ CONNECTIONS = 32
 
 # Seconds between two looks for new credentials, while there are none that AWS accepts.
 RENEWAL = 2.0
+
+
+# Reading a file of JSON lets no other thread run, for up to 25 ms. One after the other, the event
+# loop gets its turns in between.
+_reading = threading.Lock()
+
+
+@lru_cache(maxsize=8)
+def shared_loader(data_path: str | None) -> Any:
+    """Return what reads botocore's files and keeps them: the same for all sessions."""
+    from botocore.loaders import create_loader
+
+    return create_loader(data_path)
+
+
+def read_models(loader: Any, service: str) -> None:
+    """Read what a client of a service is made of, so that making it does not have to."""
+    with _reading:
+        for kind in ("service-2", "endpoint-rule-set-1", "paginators-1"):
+            loader.load_service_model(service, kind)
+        loader.load_data("endpoints")
 
 
 def client_options(access: Access) -> dict[str, Any]:
@@ -71,7 +94,7 @@ class Clients:
 
     async def _make(self, service: str) -> Any:
         # botocore reads megabytes of JSON for a client, and imports take a third of a second:
-        # both happen in a thread, and what they read stays in the session's cache.
+        # both happen in a thread, and what they read stays.
         loop = asyncio.get_running_loop()
         session = await loop.run_in_executor(self._threads, self._warm_session, service)
         from aiobotocore.config import AioConfig
@@ -89,12 +112,11 @@ class Clients:
         if self._session is None:
             session = AioSession()
             configure(session, self._access)
+            data_path = session.get_config_variable("data_path")
+            session.register_component("data_loader", shared_loader(data_path))
             self._keys = find_keys(self._access)
             self._session = session
-        loader = self._session.get_component("data_loader")
-        for kind in ("service-2", "endpoint-rule-set-1", "paginators-1"):
-            loader.load_service_model(service, kind)
-        loader.load_data("endpoints")
+        read_models(self._session.get_component("data_loader"), service)
         return self._session
 
     async def renew(self) -> None:

@@ -22,6 +22,7 @@ class Definitions:
     def __init__(self, session: Session) -> None:
         self._session = session
         self._arns: dict[str, asyncio.Task[str]] = {}
+        self._hashes: dict[str, str] = {}
 
     def __repr__(self) -> str:
         return f"<Definitions {len(self._arns)} known>"
@@ -33,9 +34,16 @@ class Definitions:
             AWSError: AWS refused it.
         """
         identity = await self._session.identity()
-        request = definition_request(spec, identity)
-        wanted = request["tags"][contract.TAG_PROPERTIES]
-        return await shared(self._arns, wanted, lambda: self._find_or_register(request))
+        # Every task asks, and most ask for the same: the hash is made once.
+        text = repr(spec)
+        if text not in self._hashes:
+            tags = definition_request(spec, identity)["tags"]
+            self._hashes[text] = tags[contract.TAG_PROPERTIES]
+        return await shared(
+            self._arns,
+            self._hashes[text],
+            lambda: self._find_or_register(definition_request(spec, identity)),
+        )
 
     def forget(self, arn: str) -> None:
         """Forget a definition that turned out not to exist any more."""
