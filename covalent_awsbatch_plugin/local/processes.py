@@ -221,11 +221,14 @@ def split_lines(chunks: Iterator[bytes]) -> Iterator[bytes]:
     """Yield the lines of output that comes in chunks, without their ends, in pieces if long."""
     rest = b""
     for chunk in chunks:
-        *lines, rest = (rest + chunk).split(b"\n")
-        for line in lines:
-            yield line.rstrip(b"\r")
-        if len(rest) >= LINE_BYTES:
-            yield rest
-            rest = b""
+        lines, rest = cut_lines(rest + chunk)
+        yield from lines
     if rest:
         yield rest
+
+
+def cut_lines(output: bytes) -> tuple[list[bytes], bytes]:
+    """Return the whole lines, without their ends, and the rest, which is a line if it is long."""
+    *lines, rest = output.split(b"\n")
+    lines = [line.rstrip(b"\r") for line in lines]
+    return (lines, rest) if len(rest) < LINE_BYTES else ([*lines, rest], b"")

@@ -84,6 +84,29 @@ def test_lines_come_while_it_runs(runner, spec):
     assert lines == [b"started"]
 
 
+def test_the_end_of_an_unfinished_line_is_not_lost(runner, spec):
+    size = 1_000_000
+    unfinished = spec("sh", "-c", f"head -c {size} /dev/zero | tr '\\0' x", memory_mib=64)
+    outputs: list[list[bytes]] = [[] for _ in range(20)]
+    attempts = [runner.start(unfinished, output.append) for output in outputs]
+    assert [attempt.wait() for attempt in attempts] == [AttemptExit(0)] * 20
+    assert [sum(map(len, output)) for output in outputs] == [size] * 20
+
+
+def test_lines_of_the_two_streams_are_not_mixed(run):
+    command = "for _ in 1 2 3 4 5 6 7 8 9; do printf a; printf b >&2; done"
+    for _ in range(5):
+        assert sorted(shell(run, command).split("\n")) == ["a" * 9, "b" * 9]
+
+
+def test_silence_longer_than_the_engine_s_time_to_answer_loses_nothing(engine, spec):
+    lines: list[bytes] = []
+    runner = ContainerRunner(connect(timeout=1))
+    with contextlib.closing(runner):
+        end = runner.start(spec("sh", "-c", "sleep 3; echo late"), lines.append).wait()
+    assert (end, lines) == (AttemptExit(0), [b"late"])
+
+
 def test_over_its_memory_it_is_killed(run):
     end, _ = run("python", "-c", FILL_MEMORY, memory_mib=64)
     assert end == AttemptExit(137, OUT_OF_MEMORY)
