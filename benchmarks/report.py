@@ -67,18 +67,20 @@ the time of Python's garbage collector.
 """
 
 BLOCKS = """\
-While {count:,} tasks wait, nobody waits longer for the event loop than {waiting:.0f} ms. Of an
-answer of DescribeJobs no objects are made but of what is used, so that Python's garbage collector
-hardly ever searches all of the server's memory.
+While {count:,} tasks wait, nobody waits longer for the event loop than {waiting:.0f} ms,
+{idle:.0f} ms without Python's garbage collector. Of an answer of DescribeJobs no objects are made
+but of what is used, and none that the collector has to follow of jobs that go on, so that it
+hardly ever has reason to search.
 
-It does whenever that has grown by a quarter, and so while the tasks are being submitted, which
-takes {submit:.0f} s at SubmitJob's rate. Then the loop was blocked for more than 50 ms {late}
-times, for {longest:.0f} ms at the longest. Without the collector it would have been {busy:.0f} ms,
-all tasks having been started at the same moment. A search takes {empty:.0f} ms ({empty_objects:,}
-objects) with nothing but Covalent imported and not a task, and {full:.0f} ms ({full_objects:,}
-objects, {each:.0f} a task, Covalent's own and the harness's among them) with {count:,} tasks;
-about {searches} lie between the one and the other. This is not mended: the plugin could only do so
-by changing the collector for the whole server, which is its owner's to do.
+It searches all of the server's memory whenever that has grown by a quarter, and so while the tasks
+are being submitted, which takes {submit:.0f} s at SubmitJob's rate. Then the loop was blocked for
+more than 50 ms {late} times, for {longest:.0f} ms at the longest. Without the collector it would
+have been {busy:.0f} ms, all tasks having been started at the same moment. A search takes
+{empty:.0f} ms ({empty_objects:,} objects) with nothing but Covalent imported and not a task, and
+{full:.0f} ms ({full_objects:,} objects, {each:.0f} a task, Covalent's own and the harness's among
+them) with {count:,} tasks; about {searches} lie between the one and the other. This is not mended:
+the plugin could only do so by changing the collector for the whole server, which is its owner's to
+do.
 """
 
 
@@ -130,6 +132,7 @@ def _blocks(run: Any) -> str:
     return BLOCKS.format(
         count=count,
         waiting=run["longest_block"] * 1000,
+        idle=run["longest_block_but_for_gc"] * 1000,
         submit=count / SUBMITS_A_SECOND,
         late=submitting["blocks_over_50_ms"],
         longest=submitting["longest_block"] * 1000,

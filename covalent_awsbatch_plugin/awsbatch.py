@@ -262,7 +262,7 @@ class AWSBatchExecutor(RemoteExecutor):  # type: ignore[misc]
 
     async def _poll_task(self, job_id: str) -> str:
         async with self._backend() as backend:
-            job = await backend.poller.wait(job_id, self.poll_freq)
+            job = await backend.poller.watch(job_id, self.poll_freq)
         return job.status if job is not None else "VANISHED"
 
     def boto_session_options(self) -> dict[str, str]:

@@ -15,7 +15,7 @@ from . import contract, envelope, glue, payloads, settings
 from .aws.backend import Backend, backends
 from .aws.outcomes import fetch_result, find_outcome
 from .aws.properties import DefinitionSpec
-from .aws.tasks import Cancelled, Running, Settled, TaskRequest
+from .aws.tasks import Cancelled, Running, Settled, TaskRequest, was_cancelled
 from .diagnosis import diagnose
 from .errors import BatchTaskError, OutcomeMissing, OutcomeUnreadable
 from .evidence import Case
@@ -238,7 +238,7 @@ async def _conclude(
         _print_output(executor, outcome)
     error = diagnose(_case(executor, request, settled))
     if error is not None or outcome is None:
-        if running.cancelled:
+        if running.cancelled or was_cancelled(settled.job):
             raise Cancelled
         raise error or OutcomeMissing()
     if outcome.result is None or outcome.result.kind != call.function.kind:

@@ -4,13 +4,16 @@ An answer about a hundred jobs is 200 KB: each repeats its command, environment 
 botocore reads it, it becomes ten thousand objects, twice, which takes 30 ms of the event loop and,
 as many of them are alive when Python's garbage collector looks, makes it search the whole server's
 memory every few seconds: a tenth of a second and more in which nothing else runs. Read this way,
-an answer is a few objects a job and a fifth of the time.
+it takes a fifth of the time, and a job that goes on is one object, which the collector need not
+follow.
 """
 
 from __future__ import annotations
 
 import json
 from typing import Any
+
+from .jobs import FINISHED, MISCONFIGURED
 
 # The names of the fields that ``jobs.parse_job`` reads, at whatever depth, and of those that
 # hold them.
@@ -39,6 +42,9 @@ READ = frozenset(
     }
 )
 
+# All that is read of a job that goes on.
+GOING_ON = frozenset({"jobId", "status", "statusReason"})
+
 
 def read_leanly(client: Any) -> None:
     """Have a Batch client's DescribeJobs answers hold only what is used of them."""
@@ -61,4 +67,13 @@ def _before_parse(
 
 def _keep(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """Return what is read of an object."""
-    return {name: value for name, value in pairs if name in READ}
+    kept = {name: value for name, value in pairs if name in READ}
+    if "jobId" in kept and _goes_on(kept):
+        return {name: value for name, value in kept.items() if name in GOING_ON}
+    return kept
+
+
+def _goes_on(job: dict[str, Any]) -> bool:
+    """Tell whether only its status is of interest: it has not ended, and nothing is amiss."""
+    reason = str(job.get("statusReason"))
+    return str(job.get("status")) not in FINISHED and not reason.startswith(MISCONFIGURED)

@@ -124,9 +124,8 @@ class Backend:
         await running.unless_cancelled(self._prepare(request, task, large))
         await self._submit_and_tell(request, running, on_submitted)
         try:
-            job = await running.unless_cancelled(
-                self.poller.wait(running.job_id, request.poll_freq)
-            )
+            end = self.poller.watch(running.job_id, request.poll_freq)
+            job = await running.unless_cancelled(end)
         except (Cancelled, asyncio.CancelledError) as stop:
             await self._end_job(running.job_id, request, stop)
             raise

@@ -114,6 +114,9 @@ class Clients:
             configure(session, self._access)
             data_path = session.get_config_variable("data_path")
             session.register_component("data_loader", shared_loader(data_path))
+            # Otherwise each answer leaves a parser behind, which only the collector can free.
+            parsers = session.get_component("response_parser_factory")
+            parsers.create_parser = lru_cache(parsers.create_parser)
             self._keys = find_keys(self._access)
             self._session = session
         read_models(self._session.get_component("data_loader"), service)

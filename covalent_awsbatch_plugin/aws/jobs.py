@@ -18,6 +18,9 @@ STARTING, RUNNING, SUCCEEDED, FAILED = "STARTING", "RUNNING", "SUCCEEDED", "FAIL
 WAITING = frozenset({SUBMITTED, PENDING, RUNNABLE})
 FINISHED = frozenset({SUCCEEDED, FAILED})
 
+# How the reason of a job begins that can never start, as it or the queue is set up.
+MISCONFIGURED = "MISCONFIGURATION:"
+
 DESCRIBE_LIMIT = 100
 REASON_LIMIT = 255
 TAG_VALUE_LIMIT = 256
@@ -107,7 +110,7 @@ class JobDescription:
     @property
     def stuck(self) -> bool:
         """Whether the job can never start, as it or the queue is set up."""
-        return self.waiting and self.status_reason.startswith("MISCONFIGURATION:")
+        return self.waiting and self.status_reason.startswith(MISCONFIGURED)
 
     @property
     def waiting(self) -> bool:

@@ -41,17 +41,17 @@ class Poller:
     def __repr__(self) -> str:
         return f"<Poller {len(self._ends)} watched, {self.calls} calls>"
 
-    async def wait(self, job_id: str, poll_freq: float) -> JobDescription | None:
-        """Wait until a job has ended or can never start; return its description.
+    def watch(self, job_id: str, poll_freq: float) -> asyncio.Future[JobDescription | None]:
+        """Return the future of a job's end: its description, once it has ended or cannot start.
 
-        None means that Batch does not know the job any more.
+        None means that Batch does not know the job any more; an AWSError, that AWS refuses to
+        describe jobs at all. Who does not want to wait any longer cancels it. It is no coroutine,
+        as thousands wait at once: each would be a task more, and ten more objects that Python's
+        garbage collector has to search.
 
         Args:
             job_id: The job's id.
             poll_freq: The longest time between two looks, in seconds.
-
-        Raises:
-            AWSError: AWS refuses to describe jobs at all.
         """
         loop = asyncio.get_running_loop()
         end: asyncio.Future[JobDescription | None] = loop.create_future()
@@ -60,11 +60,7 @@ class Poller:
         self._changed.set()
         if self._loop_task is None or self._loop_task.done():
             self._loop_task = asyncio.create_task(self._run())
-        try:
-            return await end
-        finally:
-            self._schedule.remove(job_id)
-            self._ends.pop(job_id, None)
+        return end
 
     async def describe(self, job_id: str) -> JobDescription | None:
         """Return a job's description now, or None if Batch does not know it.
@@ -94,7 +90,9 @@ class Poller:
             if due + GATHER > loop.time():
                 await self._sleep(due + GATHER - loop.time())
                 continue
-            asked = self._schedule.take(loop.time())
+            asked = list(filter(self._awaited, self._schedule.take(loop.time())))
+            if not asked:
+                continue
             task = asyncio.create_task(self._ask(asked))
             self._under_way.add(task)
             task.add_done_callback(self._asked)
@@ -126,18 +124,27 @@ class Poller:
             elif self._schedule.left_out(job_id, now):
                 self._settle(job_id, None)
 
+    def _awaited(self, job_id: str) -> bool:
+        """Tell whether somebody still waits for a job's end; forget it if not."""
+        awaited = not self._ends[job_id].done()
+        if not awaited:
+            self._forget(job_id)
+        return awaited
+
     def _settle(self, job_id: str, job: JobDescription | None) -> None:
-        self._schedule.remove(job_id)
-        end = self._ends.get(job_id)
+        end = self._forget(job_id)
         if end is not None and not end.done():
             end.set_result(job)
 
     def _fail(self, job_ids: list[str], error: Exception) -> None:
         for job_id in job_ids:
-            self._schedule.remove(job_id)
-            end = self._ends.get(job_id)
+            end = self._forget(job_id)
             if end is not None and not end.done():
                 end.set_exception(error)
+
+    def _forget(self, job_id: str) -> asyncio.Future[JobDescription | None] | None:
+        self._schedule.remove(job_id)
+        return self._ends.pop(job_id, None)
 
 
 def parse_all(described: Iterable[Mapping[str, Any]]) -> dict[str, JobDescription]:

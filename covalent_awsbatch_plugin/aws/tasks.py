@@ -23,6 +23,9 @@ from .properties import DefinitionSpec
 
 T = TypeVar("T")
 
+# How the reason begins that AWS shows for a cancelled job.
+CANCELLED = "Cancelled by Covalent:"
+
 
 @dataclass(frozen=True)
 class TaskRequest:
@@ -109,19 +112,19 @@ class Running:
         if self._work is not None:
             self._work.cancel()
 
-    async def unless_cancelled(self, work: Coroutine[Any, Any, T]) -> T:
+    async def unless_cancelled(self, work: Coroutine[Any, Any, T] | asyncio.Future[T]) -> T:
         """Return what ``work`` returns. A task waits for one thing at a time.
 
         Raises:
             Cancelled: The task was cancelled; ``work`` was given up.
         """
+        future = asyncio.ensure_future(work)
         if self.cancelled:
-            work.close()
+            future.cancel()
             raise Cancelled
-        task: asyncio.Task[T] = asyncio.ensure_future(work)
-        self._work = task
+        self._work = future
         try:
-            return await task
+            return await future
         except asyncio.CancelledError:
             if self.cancelled:
                 raise Cancelled from None
@@ -155,7 +158,12 @@ def job_spec(request: TaskRequest, identity: Identity, nonce: str) -> JobSpec:
 def cancel_reason(dispatch_id: str, node_id: int) -> str:
     """Return the reason that AWS shows for a cancelled job."""
     node = contract.safe_name(node_id)
-    return f"Cancelled by Covalent: dispatch {contract.safe_name(dispatch_id)}, node {node}"
+    return f"{CANCELLED} dispatch {contract.safe_name(dispatch_id)}, node {node}"
+
+
+def was_cancelled(job: JobDescription | None) -> bool:
+    """Tell whether Covalent had a job ended, perhaps through another node's executor."""
+    return job is not None and job.terminated and job.status_reason.startswith(CANCELLED)
 
 
 def worker_key(dispatch_id: str) -> str:

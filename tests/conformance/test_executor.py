@@ -7,6 +7,7 @@ runs tasks in a thread; the local AWS runs the real worker in processes.
 from __future__ import annotations
 
 import asyncio
+import shutil
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -203,6 +204,17 @@ async def test_cancel_trusts_the_handle_that_is_paired_wrongly(
 ):
     run, one, job = sleeping
     assert await executor().cancel({**metadata, "node_id": 99}, job["jobId"])
+    with pytest.raises(TaskCancelledError):
+        await asyncio.wait_for(run, 10)
+    await assert_ended(client, one, metadata)
+
+
+async def test_cancel_by_an_executor_of_another_identity(
+    sleeping, client, metadata, executor, tmp_path
+):
+    run, one, job = sleeping
+    other = executor(credentials=shutil.copy(one.credentials_file, tmp_path / "other"))
+    assert await other.cancel({**metadata, "node_id": 99}, job["jobId"])
     with pytest.raises(TaskCancelledError):
         await asyncio.wait_for(run, 10)
     await assert_ended(client, one, metadata)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 from botocore.parsers import create_parser
 
 from covalent_awsbatch_plugin.aws.answers import read_leanly
-from covalent_awsbatch_plugin.aws.jobs import parse_job
+from covalent_awsbatch_plugin.aws.jobs import JobDescription, parse_job
 from tests.fake_aws.jobs import Definition, Job, JobEnd
 
 PROPERTIES = {
@@ -23,15 +24,17 @@ PROPERTIES = {
 
 
 def described() -> list[dict[str, Any]]:
-    """Return a waiting, a running and a failed job, as Batch describes them."""
+    """Return a waiting, a running, a failed and a stuck job, as Batch describes them."""
     request = {"jobDefinitionName": "d", "type": "container", "containerProperties": PROPERTIES}
     definition = Definition("arn:d", "d", 1, request, 0.0)
-    jobs = [Job("arn:j", {"jobName": "n", "tags": {"k": "v"}}, definition, "q") for _ in range(3)]
-    for job in jobs[1:]:
+    jobs = [Job("arn:j", {"jobName": "n", "tags": {"k": "v"}}, definition, "q") for _ in range(4)]
+    for job in jobs[1:3]:
         job.start()
     jobs[2].finish_attempt(JobEnd(137, "OutOfMemoryError: Container killed due to memory usage"))
     jobs[2].settle("FAILED")
-    return [job.describe() for job in jobs]
+    told = [job.describe() for job in jobs]
+    told[3]["statusReason"] = "MISCONFIGURATION:JOB_RESOURCE_REQUIREMENT"
+    return told
 
 
 class Events:
@@ -64,9 +67,29 @@ def test_the_same_is_read_as_from_botocores_answer() -> None:
         {"body": body, "status_code": 200, "headers": {}}, shape
     )
     lean, left = read(body)
-    assert [parse_job(job) for job in lean["jobs"]] == [parse_job(job) for job in whole["jobs"]]
+    read_whole = [parse_job(job) for job in whole["jobs"]]
+    read_lean = [parse_job(job) for job in lean["jobs"]]
+    assert [job.finished for job in read_whole] == [False, False, True, False]
+    assert [job.stuck for job in read_whole] == [False, False, False, True]
+    assert read_lean[2:] == read_whole[2:]
+    # Of those that go on, only how they are.
+    for less, more in zip(read_lean[:2], read_whole[:2], strict=True):
+        assert less == JobDescription(more.job_id, more.status, more.status_reason)
     assert left == b"{}"
     assert len(json.dumps(lean)) < len(body) / 4
+
+
+def test_the_collector_need_not_follow_a_job_that_goes_on() -> None:
+    waiting = described()[0]
+    lean, _ = read(json.dumps({"jobs": [waiting] * 100}).encode())
+    assert len(lean["jobs"]) == 100
+    assert not any(map(gc.is_tracked, lean["jobs"]))
+
+
+@pytest.mark.parametrize("status", [["FAILED"], {}, 1, None])
+def test_a_job_of_an_unknown_shape_is_handed_on(status: object) -> None:
+    lean, _ = read(json.dumps({"jobs": [{"jobId": "j", "status": status}]}).encode())
+    assert lean == {"jobs": [{"jobId": "j", "status": status}]}
 
 
 @pytest.mark.parametrize(
