@@ -16,11 +16,13 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import functools
 import io
 import os
 import pickle
 import platform
+import signal
 import sys
 import tempfile
 import time
@@ -164,15 +166,21 @@ def _pickled(value: Any) -> contract.Part:
 
 async def run_process(job: Job, aws: FakeAws) -> JobEnd:
     """Start the job's real command as a process that reaches this stand-in."""
-    with tempfile.TemporaryDirectory(prefix="fake-job-") as home:
+    with tempfile.TemporaryDirectory(prefix="fake-job-", ignore_cleanup_errors=True) as home:
         process = await asyncio.create_subprocess_exec(
             *job.container["command"],
             env=_process_environment(job, aws, home),
             cwd=home,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
+            start_new_session=True,
         )
-        output, _ = await process.communicate()
+        try:
+            output, _ = await process.communicate()
+        finally:
+            # What the command left running ends with it, as in a container.
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
     lines = tuple(output.decode(errors="replace").splitlines())
     return JobEnd(process.returncode, log=lines)
 
@@ -181,6 +189,7 @@ def _process_environment(job: Job, aws: FakeAws, home: str) -> dict[str, str]:
     return {
         "PATH": os.pathsep.join([os.path.dirname(sys.executable), os.environ.get("PATH", "")]),
         "HOME": home,
+        "TMPDIR": home,
         "AWS_SHARED_CREDENTIALS_FILE": str(aws.credentials_file),
         "AWS_DEFAULT_REGION": aws.region,
         "AWS_ENDPOINT_URL": aws.endpoint_url,
