@@ -51,7 +51,7 @@ class Collector:
     """Notes the time that Python's garbage collector takes."""
 
     def __init__(self) -> None:
-        self.longest = self._seconds = 0.0
+        self._seconds = 0.0
         self._started: float | None = None
         gc.callbacks.append(self._note)
 
@@ -61,7 +61,6 @@ class Collector:
             self._started = now
             return
         self._seconds += now - self._started
-        self.longest = max(self.longest, now - self._started)
         self._started = None
 
     def seconds(self) -> float:
@@ -210,7 +209,7 @@ async def wait_for_nothing(server: Server, work: Work, count: int, seconds: floa
         for task in running:
             if task.done():
                 task.result()
-    submitting = {**whole.stop(), "longest_collection": collector.longest}
+    submitting = whole.stop()
     # One period of polling, so that every job has had its first looks.
     await asyncio.sleep(12)
     beat, cpu, start = Heartbeat(collector), cpu_seconds(), time.monotonic()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from . import contract
-    from .aws.jobs import JobDescription
+    from .aws.jobs import Attempt, JobDescription
 
 
 @dataclass(frozen=True)
@@ -64,10 +64,9 @@ def evidence(case: Case) -> str:
     return "\n".join(lines)
 
 
-def _attempt_line(number: int, attempt: object) -> str:
-    code = getattr(attempt, "exit_code", None)
-    told = [f"exit code {code}"] if code is not None else ["no exit code"]
-    told += [text for name in ("status_reason", "reason") if (text := getattr(attempt, name, ""))]
+def _attempt_line(number: int, attempt: Attempt) -> str:
+    code = "no exit code" if attempt.exit_code is None else f"exit code {attempt.exit_code}"
+    told = filter(None, (code, attempt.status_reason, attempt.reason))
     return f"Attempt {number}: {'; '.join(told)}"
 
 

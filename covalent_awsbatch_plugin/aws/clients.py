@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import Any
 
 from .answers import read_leanly
-from .credentials import Access, configure, find_keys
+from .credentials import Access, blocking_session, configure, find_keys
 from .sharing import shared
 
 # Calls of one service under way at once. A thousand tasks that start together otherwise keep the
@@ -139,10 +139,8 @@ class Clients:
         if service not in self._blocking:
             import boto3
             from botocore.config import Config
-            from botocore.session import Session as BotocoreSession
 
-            session = BotocoreSession()
-            configure(session, self._access)
+            session = blocking_session(self._access)
             # What ``transfer`` repeats is all parts, so that a part is repeated here first.
             options = {**config_options(self._access), "retries": {"mode": "standard"}}
             self._blocking[service] = boto3.Session(botocore_session=session).client(

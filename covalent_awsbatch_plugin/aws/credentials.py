@@ -73,6 +73,19 @@ def configure(session: Any, access: Access) -> None:
         )
 
 
+def blocking_session(access: Access) -> Any:
+    """Return a botocore session of this identity.
+
+    Raises:
+        CredentialsFailed: The credentials file or profile does not exist.
+    """
+    from botocore.session import Session as BotocoreSession
+
+    session = BotocoreSession()
+    configure(session, access)
+    return session
+
+
 def session_options(access: Access) -> dict[str, str]:
     """Return keyword arguments of a ``boto3.Session`` with this identity.
 
@@ -82,10 +95,7 @@ def session_options(access: Access) -> dict[str, str]:
     Raises:
         CredentialsFailed: The credentials file or profile does not exist.
     """
-    from botocore.session import Session as BotocoreSession
-
-    session = BotocoreSession()
-    configure(session, access)
+    session = blocking_session(access)
     options: dict[str, str] = {"region_name": access.region}
     overridden = session.instance_variables()
     if "credentials_file" in overridden and _is_elsewhere(access.credentials_file):
@@ -103,12 +113,8 @@ def session_options(access: Access) -> dict[str, str]:
 
 def find_keys(access: Access) -> tuple[str, ...]:
     """Return the credentials of ``access`` as they are now; nothing where there are none."""
-    from botocore.session import Session as BotocoreSession
-
-    session = BotocoreSession()
     try:
-        configure(session, access)
-        found = session.get_credentials()
+        found = blocking_session(access).get_credentials()
         return tuple(map(str, found.get_frozen_credentials())) if found else ()
     except CredentialsFailed:
         return ()

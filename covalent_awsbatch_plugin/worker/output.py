@@ -58,9 +58,9 @@ class Tee:
         self.task_ended.set()
         self.thread.join()
         self._trim()
-        head, tail = (bytes(part).decode("utf-8", "replace") for part in (self.head, self.tail))
         if not self.left_out:
-            return bytes(self.head + self.tail).decode("utf-8", "replace")
+            return (self.head + self.tail).decode("utf-8", "replace")
+        head, tail = (part.decode("utf-8", "replace") for part in (self.head, self.tail))
         return f"{head}\n... {self.left_out} bytes left out; the job's log has them ...\n{tail}"
 
 
