@@ -18,16 +18,16 @@ from covalent._shared_files import logger as covalent_logger
 from covalent._shared_files.exceptions import TaskCancelledError, TaskRuntimeError
 from covalent.executor.executor_plugins.remote_executor import RemoteExecutor
 
-from . import settings
 from .errors import BatchTaskError
-from .options import BY_NAME, INHERITED
+from .options import resolution
+from .options.table import BY_NAME, INHERITED
 
 if TYPE_CHECKING:
     from .aws.backend import Backend
-    from .aws.credentials import Access
+    from .aws.model.access import Access
 
 EXECUTOR_PLUGIN_NAME = "AWSBatchExecutor"
-_EXECUTOR_PLUGIN_DEFAULTS = settings.defaults(documented_only=True)
+_EXECUTOR_PLUGIN_DEFAULTS = resolution.defaults(documented_only=True)
 
 __all__ = ["EXECUTOR_PLUGIN_NAME", "AWSBatchExecutor"]
 
@@ -39,9 +39,9 @@ log.parent = covalent_logger.app_log
 def __getattr__(name: str) -> Any:
     """Load what ``covalent deploy`` asks for, and nothing else does."""
     if name in ("ExecutorInfraDefaults", "ExecutorPluginDefaults"):
-        from . import infrastructure
+        from .options import covalent_deploy
 
-        return getattr(infrastructure, name)
+        return getattr(covalent_deploy, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
@@ -115,10 +115,10 @@ class AWSBatchExecutor(RemoteExecutor):  # type: ignore[misc]
         **unknown: Any,
     ) -> None:
         arguments = {name: value for name, value in locals().items() if name in BY_NAME}
-        configured = settings.configured()
+        configured = resolution.configured()
         inherited = {k: unknown.pop(k) for k in INHERITED if k in unknown}
-        settings.report_unknown(unknown, configured)
-        values = settings.resolve(arguments, configured)
+        resolution.report_unknown(unknown, configured)
+        values = resolution.resolve(arguments, configured)
         super().__init__(**inherited)
         self.__dict__.update(values)
 
@@ -147,7 +147,8 @@ class AWSBatchExecutor(RemoteExecutor):  # type: ignore[misc]
                 text is at the end of the task's stderr.
             TaskCancelledError: The task was cancelled.
         """
-        from .electron import Cancelled, run_electron
+        from .aws.model.task import Cancelled
+        from .electron.run import run_electron
 
         try:
             return await run_electron(self, function, args, kwargs, task_metadata)
@@ -202,7 +203,7 @@ class AWSBatchExecutor(RemoteExecutor):  # type: ignore[misc]
         Raises:
             BatchTaskError: AWS refused it.
         """
-        from .electron import task_request
+        from .electron.request import task_request
 
         async with self._backend() as backend:
             return await backend.submit(task_request(self, None, task_metadata))
@@ -238,7 +239,7 @@ class AWSBatchExecutor(RemoteExecutor):  # type: ignore[misc]
                 ``keep_objects`` is set).
             BatchTaskError: The task failed, or AWS refused a request.
         """
-        from .electron import query
+        from .electron.run import query
 
         async with self._backend() as backend:
             return await query(self, backend, task_metadata)
@@ -255,7 +256,7 @@ class AWSBatchExecutor(RemoteExecutor):  # type: ignore[misc]
         kwargs: dict[str, Any],
         task_metadata: dict[str, Any],
     ) -> None:
-        from .electron import upload
+        from .electron.run import upload
 
         async with self._backend() as backend:
             await upload(self, backend, function, args, kwargs, task_metadata)
@@ -271,7 +272,7 @@ class AWSBatchExecutor(RemoteExecutor):  # type: ignore[misc]
         Raises:
             CredentialsFailed: The credentials file or profile does not exist.
         """
-        from .aws.credentials import session_options
+        from .aws.calls.credentials import session_options
 
         return session_options(self.access)
 
@@ -293,7 +294,7 @@ class AWSBatchExecutor(RemoteExecutor):  # type: ignore[misc]
     @property
     def access(self) -> Access:
         """Which AWS account, as whom, and where."""
-        from .aws.credentials import Access
+        from .aws.model.access import Access
 
         return Access(self.credentials_file, self.profile, self.region, self.endpoint_url)
 

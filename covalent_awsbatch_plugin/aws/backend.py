@@ -14,21 +14,18 @@ import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from pathlib import Path
 
-from .. import contract, envelope
 from ..errors import BatchTaskError
-from ..perloop import PerLoop
-from .cleanup import CleanUp
-from .credentials import Access
-from .definitions import Definitions
-from .logs import with_logs
-from .outcomes import settle
-from .poller import Poller
-from .program import worker_archive
-from .session import Session, Wait, just_wait
-from .shutdown import guard
-from .storage import Storage
-from .submitter import Submitter, lacks_definition
-from .tasks import (
+from ..protocol import envelope, messages, s3_keys
+from .calls.session import Session, Wait, just_wait
+from .jobs.definitions import Definitions
+from .jobs.logs import with_logs
+from .jobs.outcomes import settle
+from .jobs.poller import Poller
+from .jobs.submitter import Submitter, lacks_definition
+from .loop_local import PerLoop
+from .model.access import Access
+from .model.job_command import worker_archive
+from .model.task import (
     Cancelled,
     Running,
     Settled,
@@ -37,6 +34,9 @@ from .tasks import (
     job_spec,
     worker_key,
 )
+from .objects.cleanup import CleanUp
+from .objects.storage import Storage
+from .shutdown import guard
 
 log = logging.getLogger("covalent_awsbatch_plugin")
 
@@ -104,7 +104,7 @@ class Backend:
         self,
         request: TaskRequest,
         running: Running,
-        task: contract.Task,
+        task: messages.Task,
         large: Mapping[str, Callable[[Path], None]],
         on_submitted: Callable[[str], Awaitable[None]],
     ) -> Settled:
@@ -144,7 +144,7 @@ class Backend:
     async def _prepare(
         self,
         request: TaskRequest,
-        task: contract.Task,
+        task: messages.Task,
         large: Mapping[str, Callable[[Path], None]],
     ) -> None:
         """Upload, and meanwhile find the job definition."""
@@ -156,12 +156,12 @@ class Backend:
     async def upload(
         self,
         request: TaskRequest,
-        task: contract.Task,
+        task: messages.Task,
         large: Mapping[str, Callable[[Path], None]],
     ) -> None:
         """Put a task's envelope and large parts, and the worker, into the bucket."""
         storage, cleanup = self.storage(request.bucket, request.cache_dir), self._cleanup(request)
-        key = contract.task_key(request.dispatch_id, request.node_id)
+        key = s3_keys.task_key(request.dispatch_id, request.node_id)
         await cleanup.make_way(request.dispatch_id, key)
         # First what all the dispatch's jobs wait for, or it would queue behind their envelopes.
         await storage.put_shared(worker_key(request.dispatch_id), worker_archive())
@@ -215,10 +215,10 @@ class Backend:
         """Have the task's objects deleted, save a large result, which is still to be fetched."""
         if request.keep_objects:
             return
-        keys = [contract.task_key(request.dispatch_id, request.node_id)]
+        keys = [s3_keys.task_key(request.dispatch_id, request.node_id)]
         if settled.outcome is not None:
             keys.append(
-                contract.outcome_key(request.prefix, settled.job_id, settled.outcome.attempt)
+                s3_keys.outcome_key(request.prefix, settled.job_id, settled.outcome.attempt)
             )
         self._cleanup(request).discard(keys)
 

@@ -28,7 +28,7 @@ class LazyGroup(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the subcommand; what AWS refuses ends as a sentence, not as a traceback."""
-        from .errors import explained
+        from .shared.errors import explained
 
         with explained():
             return super().invoke(ctx)

@@ -7,12 +7,11 @@ from typing import Any
 
 import click
 
-from ..aws.jobs import REASON_LIMIT
-from .account import Account, account_options, connect_from
-from .found import FoundJob, find_unfinished, none_found, one_dispatch, parse_selection
-from .jobs import queue_name, queue_option
-from .queue import existing_queue
-from .screen import console
+from ..aws.model.submission import REASON_LIMIT
+from .shared.account import Account, account_options, connect_from
+from .shared.job_queue import existing_queue, queue_name, queue_option
+from .shared.job_search import FoundJob, find_unfinished, none_found, one_dispatch, parse_selection
+from .shared.screen import console
 
 
 @click.command()

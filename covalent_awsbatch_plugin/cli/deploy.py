@@ -9,13 +9,14 @@ from typing import Any
 
 import click
 
-from ..options import BY_NAME
-from . import network, stack, teardown
-from .account import Account, access_of, account_options, connect
-from .configuration import configuration_path, difference, read_section, write_section
-from .errors import Refusal
-from .plan import Plan, discard, execute, make_plan
-from .screen import Progress, console, show_changes
+from ..options.table import BY_NAME
+from .deployment import network, stack, teardown
+from .deployment.plan import Plan, discard, execute, make_plan
+from .deployment.progress import Progress, show_changes
+from .shared.account import Account, access_of, account_options, connect
+from .shared.configuration import configuration_path, difference, read_section, write_section
+from .shared.errors import Refusal
+from .shared.screen import console
 
 # Families with one to eight NVIDIA GPUs that every large region has.
 GPU_FAMILIES = "g4dn,g5"

@@ -11,8 +11,7 @@ from typing import Any
 
 import click
 
-from .. import settings
-from .account import Account, access_of, account_options, connect
+from ..options import resolution
 from .checks.bucket import check_bucket
 from .checks.client import bad_keys, check_client, check_configuration
 from .checks.finding import OK, PROBLEM, UNKNOWN, WARNING, Case, Finding, ok, problem, unknown
@@ -20,9 +19,10 @@ from .checks.image import check_image
 from .checks.loggroup import check_log_group
 from .checks.queue import check_queue
 from .checks.roles import check_execution_role, check_job_role, check_permissions
-from .configuration import read_section
-from .errors import Denied, Refusal, WrongCall, explained
-from .screen import console, table
+from .shared.account import Account, access_of, account_options, connect
+from .shared.configuration import read_section
+from .shared.errors import Denied, Refusal, WrongCall, explained
+from .shared.screen import console, table
 
 Check = Callable[[Case], Iterable[Finding]]
 
@@ -58,7 +58,7 @@ def doctor(as_json: bool, live: bool, **options: Any) -> None:
     healthy = not any(finding.status == PROBLEM for finding in findings)
     stages = None
     if live and healthy and case is not None:
-        from .live import run_hello
+        from .checks.live import run_hello
 
         with console(stderr=True).status("Running a hello job"):
             stages = run_hello(case)
@@ -96,14 +96,14 @@ def examine(options: Mapping[str, Any]) -> tuple[list[Finding], Case | None]:
 
 
 def _case(account: Account, configured: Mapping[str, Any]) -> Case:
-    values = settings.resolve({}, configured)
+    values = resolution.resolve({}, configured)
     values.update(region=account.access.region, endpoint_url=account.access.endpoint_url)
     values.update(credentials_file=account.access.credentials_file, profile=account.access.profile)
     return Case(
         account=account,
         identity=account.identity(),
         options=values,
-        image=values["container_image_uri"] or settings.default_image(),
+        image=values["container_image_uri"] or resolution.default_image(),
         python=f"{sys.version_info.major}.{sys.version_info.minor}",
     )
 

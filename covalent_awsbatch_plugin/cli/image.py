@@ -14,12 +14,12 @@ from typing import Any
 
 import click
 
-from .. import settings
-from . import registry
-from .account import account_options, connect_from
-from .docker import docker_command, run_docker
-from .errors import WrongCall
-from .screen import console
+from ..options import resolution
+from .shared import registry
+from .shared.account import account_options, connect_from
+from .shared.docker import docker_command, run_docker
+from .shared.errors import WrongCall
+from .shared.screen import console
 
 PYTHONS = ("3.10", "3.11", "3.12")
 DEFAULT_REPOSITORY = "covalent-awsbatch"
@@ -72,7 +72,7 @@ def image(
     if requirements:
         refuse_references(requirements)
     python = python or _client_python()
-    dockerfile = render(base or settings.default_image(python), python, requirements)
+    dockerfile = render(base or resolution.default_image(python), python, requirements)
     if not (build or push):
         click.echo(dockerfile, nl=False)
         return
@@ -109,7 +109,7 @@ def render(base: str, python: str, requirements: Path | None) -> str:
 
 def _packages() -> list[str]:
     """Return what a job would install, at the versions and bounds at which it would."""
-    from ..electron import BOUNDS, REQUIREMENTS
+    from ..electron.request import BOUNDS, REQUIREMENTS
 
     exact = [f"{name}=={version(name)}" for name in REQUIREMENTS]
     ours = requires("covalent-awsbatch-plugin") or []

@@ -9,28 +9,13 @@ from typing import Any
 
 import click
 
-from ..options import BY_NAME
-from .account import Account, Function, account_options, connect_from
-from .configuration import read_section
-from .found import FoundJob, find_jobs, none_found, parse_selection
-from .queue import existing_queue, with_front
-from .screen import console, table
-from .waiting import Queue, why_waiting
+from .shared.account import Account, account_options, connect_from
+from .shared.job_queue import existing_queue, queue_name, queue_option, with_front
+from .shared.job_search import FoundJob, find_jobs, none_found, parse_selection
+from .shared.screen import console, table
+from .shared.waiting_reasons import Queue, why_waiting
 
 COLOURS = {"SUCCEEDED": "green", "FAILED": "red", "RUNNING": "cyan", "STARTING": "cyan"}
-
-
-def queue_option(command: Function) -> Function:
-    """Add the option that names the queue."""
-    return click.option(
-        "--queue", metavar="NAME", help="Job queue.  [default: as configured for Covalent]"
-    )(command)
-
-
-def queue_name(options: Mapping[str, Any]) -> str:
-    """Return the queue's name of a command's options and the Covalent configuration."""
-    configured = read_section().get("batch_queue") or BY_NAME["batch_queue"].default
-    return str(options["queue"] or configured)
 
 
 @click.command()

@@ -11,8 +11,8 @@ from typing import Any
 
 import click
 
-from .errors import Refusal
-from .screen import console
+from .shared.errors import Refusal
+from .shared.screen import console
 
 # Outside the range that systems use for outgoing connections.
 PORT = 20_580
@@ -131,7 +131,7 @@ def started(aws: Any) -> Iterator[None]:
     Raises:
         Refusal: The port is taken, or no container engine answers.
     """
-    from ..local.engine import NoEngine
+    from ..local.runners.engine import NoEngine
 
     try:
         aws.start()

@@ -8,10 +8,11 @@ from typing import Any
 
 import click
 
-from ..aws.failures import code_of
-from .account import Account, account_options, connect_from
-from .errors import Refusal, WrongCall
-from .found import (
+from ..aws.calls.aws_errors import code_of
+from .shared.account import Account, account_options, connect_from
+from .shared.errors import Refusal, WrongCall
+from .shared.job_queue import existing_queue, queue_name, queue_option
+from .shared.job_search import (
     FoundJob,
     Selection,
     find_jobs,
@@ -20,9 +21,7 @@ from .found import (
     parse_selection,
     refreshed,
 )
-from .jobs import queue_name, queue_option
-from .queue import existing_queue
-from .screen import harmless
+from .shared.screen import harmless
 
 # Seconds between two looks; CloudWatch allows an account about ten a second.
 LOOK_EVERY = 2.0

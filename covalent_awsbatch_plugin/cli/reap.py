@@ -7,13 +7,12 @@ from typing import Any
 
 import click
 
-from ..aws.jobs import tag_value
-from .account import account_options, connect_from
+from ..aws.model.submission import tag_value
 from .cancel import end_jobs
-from .found import FoundJob, find_unfinished, one_dispatch, parse_selection
-from .jobs import queue_name, queue_option
-from .queue import existing_queue
-from .screen import console
+from .shared.account import account_options, connect_from
+from .shared.job_queue import existing_queue, queue_name, queue_option
+from .shared.job_search import FoundJob, find_unfinished, one_dispatch, parse_selection
+from .shared.screen import console
 
 
 @click.command()

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .aws import LocalAws
-    from .faults import ApiFault, FaultPlan, JobFault
+    from .faults.plan import ApiFault, FaultPlan, JobFault
 
 __all__ = ["ApiFault", "FaultPlan", "JobFault", "LocalAws"]
 

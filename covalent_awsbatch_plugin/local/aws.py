@@ -13,18 +13,18 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from . import keys, motobase
 from .batch.actions import Jobs
 from .batch.attempts import Attempts
 from .batch.scheduler import Scheduler
-from .faults import FaultPlan
+from .faults.injection import Faults
+from .faults.plan import FaultPlan
 from .gateway import Gateway
-from .ownclient import clients
-from .runner import Runner
-from .runners import make_runner
-from .server import HOST, Server
-from .stack import create_stack
-from .striking import Faults
+from .http.server import HOST, Server
+from .runners.runner import Runner
+from .runners.selection import make_runner
+from .services import access_keys, moto_backend
+from .services.clients import clients
+from .services.stack import create_stack
 
 NEEDED = ("moto", "flask", "flask_cors", "docker")
 MISSING = (
@@ -111,15 +111,17 @@ class LocalAws:
         return self
 
     def _start(self) -> None:
-        motobase.install_mends()
-        motobase.forget_everything()
-        self._parts.callback(motobase.forget_everything)
+        moto_backend.install_patches()
+        moto_backend.forget_everything()
+        self._parts.callback(moto_backend.forget_everything)
         self._write_credentials()
         self._runner = make_runner(self._wanted_runner)
         self._parts.callback(self._runner.close)
         self._server = Server(self._wanted_port)
         self._parts.callback(self._server.stop)
-        self._gateway = Gateway(self._new_jobs(), motobase.application(), self._faults, self.reset)
+        self._gateway = Gateway(
+            self._new_jobs(), moto_backend.application(), self._faults, self.reset
+        )
         self._parts.callback(self._end_jobs)
         self._server.serve(self._gateway)
         self._deploy()
@@ -136,8 +138,8 @@ class LocalAws:
         """Return what on AWS a job gets from its role, and here from its environment."""
         return {
             "AWS_ENDPOINT_URL": self.endpoint_url,
-            "AWS_ACCESS_KEY_ID": keys.JOB,
-            "AWS_SECRET_ACCESS_KEY": keys.SECRET,
+            "AWS_ACCESS_KEY_ID": access_keys.JOB,
+            "AWS_SECRET_ACCESS_KEY": access_keys.SECRET,
             "AWS_DEFAULT_REGION": self.region,
             "AWS_EC2_METADATA_DISABLED": "true",
         }
@@ -159,7 +161,7 @@ class LocalAws:
         ``POST /moto-api/reset`` does the same.
         """
         self._end_jobs()
-        motobase.forget_everything()
+        moto_backend.forget_everything()
         self._gateway.jobs = self._new_jobs()
         self._deploy()
 
@@ -197,7 +199,8 @@ class LocalAws:
         self._parts.callback(shutil.rmtree, folder, ignore_errors=True)
         self._credentials = folder / "credentials"
         self._credentials.write_text(
-            f"[default]\naws_access_key_id = {keys.USER}\naws_secret_access_key = {keys.SECRET}\n"
+            f"[default]\naws_access_key_id = {access_keys.USER}\n"
+            f"aws_secret_access_key = {access_keys.SECRET}\n"
         )
 
     def client(self, service: str) -> Any:

@@ -7,20 +7,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable
-from typing import Any
 
-from . import keys, motobase
-from .answers import Answer, error_answer
-from .api_faults import answer_struck
 from .batch import limits
 from .batch.actions import Jobs
 from .batch.errors import ClientError
-from .faults import ApiFault
-from .operations import Call, Environ, body_of, call_of
-from .striking import Faults
-
-StartResponse = Callable[..., Any]
-Wsgi = Callable[[Environ, StartResponse], Iterable[bytes]]
+from .faults.api_faults import answer_struck
+from .faults.injection import Faults
+from .faults.plan import ApiFault
+from .http.operations import Call, Environ, StartResponse, Wsgi, body_of, call_of
+from .http.responses import Answer, error_answer
+from .services import access_keys, moto_backend
 
 RESET_PATH = "/moto-api/reset"
 
@@ -58,9 +54,9 @@ class Gateway:
         return answer_struck(fault, call, answer, environ, start_response)
 
     def _fault_of(self, call: Call) -> ApiFault | None:
-        if not call.operation or call.access_key == keys.ITSELF:
+        if not call.operation or call.access_key == access_keys.ITSELF:
             return None
-        by = "job" if call.access_key == keys.JOB else "dispatcher"
+        by = "job" if call.access_key == access_keys.JOB else "dispatcher"
         return self.faults.of_call(call.name, by)
 
     def _answer(
@@ -90,7 +86,7 @@ class Gateway:
         if action is None:
             limits.check_definition(request)
             return None
-        place = motobase.Place(motobase.account_of_key(call.access_key), call.region)
+        place = moto_backend.Place(moto_backend.account_of_key(call.access_key), call.region)
         return Answer(200, json.dumps(action(place, request)).encode())
 
 
@@ -98,8 +94,8 @@ def _refuse_bucket(call: Call, expected_owner: str | None) -> Answer | None:
     """Refuse a bucket of another account than the caller's, or than the expected owner's."""
     if not call.bucket or call.operation == "CreateBucket":
         return None
-    owner = motobase.account_of_bucket(call.bucket, call.region)
-    allowed = {motobase.account_of_key(call.access_key), expected_owner} - {None}
+    owner = moto_backend.account_of_bucket(call.bucket, call.region)
+    allowed = {moto_backend.account_of_key(call.access_key), expected_owner} - {None}
     if owner is None or allowed == {owner}:
         return None
     return error_answer(call, 403, "AccessDenied", "Access Denied")

@@ -12,14 +12,16 @@ from typing import Any
 
 from botocore.exceptions import ClientError, EndpointConnectionError, NoCredentialsError
 
-from covalent_awsbatch_plugin import contract, errors, settings
-from covalent_awsbatch_plugin.aws.failures import classify, translate
-from covalent_awsbatch_plugin.aws.jobs import Attempt, JobDescription
-from covalent_awsbatch_plugin.aws.logs import console_link
-from covalent_awsbatch_plugin.contract import Outcome
-from covalent_awsbatch_plugin.diagnosis import Case, diagnose
+from covalent_awsbatch_plugin import errors
+from covalent_awsbatch_plugin.aws.calls.aws_errors import classify, translate
+from covalent_awsbatch_plugin.aws.jobs.logs import console_link
+from covalent_awsbatch_plugin.aws.model.description import Attempt, JobDescription
 from covalent_awsbatch_plugin.errors import BatchTaskError
-from covalent_awsbatch_plugin.options import BY_NAME
+from covalent_awsbatch_plugin.failures.diagnosis import Case, diagnose
+from covalent_awsbatch_plugin.options import resolution
+from covalent_awsbatch_plugin.options.table import BY_NAME
+from covalent_awsbatch_plugin.protocol import exit_codes, messages
+from covalent_awsbatch_plugin.protocol.messages import Outcome
 
 JOB = "5f0c6a53-2f0b-4f8e-9d8a-3a4f6c1f2b7d"
 BUCKET = BY_NAME["s3_bucket_name"].default
@@ -137,17 +139,17 @@ def _of_the_task() -> Iterator[Example]:
     yield Example(
         "The task raised",
         _diagnosed(
-            _job(exit_code=contract.EXIT_RAISED),
-            Outcome(contract.RAISED, error="ZeroDivisionError: division by zero"),
+            _job(exit_code=exit_codes.EXIT_RAISED),
+            Outcome(messages.RAISED, error="ZeroDivisionError: division by zero"),
         ),
         "The traceback stands before it.",
     )
     yield Example(
         "The result cannot be pickled",
         _diagnosed(
-            _job(exit_code=contract.EXIT_NOT_SERIALIZABLE),
+            _job(exit_code=exit_codes.EXIT_NOT_SERIALIZABLE),
             Outcome(
-                contract.NOT_SERIALIZABLE,
+                messages.NOT_SERIALIZABLE,
                 error="TypeError: cannot pickle '_thread.lock' object",
             ),
         ),
@@ -156,7 +158,7 @@ def _of_the_task() -> Iterator[Example]:
         "The task's process died",
         _diagnosed(
             _job(exit_code=139),
-            Outcome(contract.KILLED, exit_code=139, error="It was ended by SIGSEGV"),
+            Outcome(messages.KILLED, exit_code=139, error="It was ended by SIGSEGV"),
         ),
     )
     yield Example(
@@ -175,7 +177,7 @@ def _of_the_task() -> Iterator[Example]:
     )
     yield Example(
         "Another Python",
-        _diagnosed(_job(exit_code=contract.EXIT_PYTHON_MISMATCH, image="python:3.9")),
+        _diagnosed(_job(exit_code=exit_codes.EXIT_PYTHON_MISMATCH, image="python:3.9")),
     )
 
 
@@ -191,7 +193,7 @@ def _of_the_job() -> Iterator[Example]:
         "The image cannot be pulled",
         _diagnosed(_job(reason=reason, image="my-image", log_stream="")),
     )
-    yield Example("The image has no Python", _diagnosed(_job(exit_code=contract.EXIT_NO_PYTHON)))
+    yield Example("The image has no Python", _diagnosed(_job(exit_code=exit_codes.EXIT_NO_PYTHON)))
     yield Example(
         "Docker failed on the host",
         _diagnosed(
@@ -204,13 +206,13 @@ def _of_the_job() -> Iterator[Example]:
     yield Example(
         "The container could not get ready",
         _diagnosed(
-            _job(exit_code=contract.EXIT_START_FAILED),
+            _job(exit_code=exit_codes.EXIT_START_FAILED),
             log=("ERROR: No matching distribution found for covalent==0.240.0",),
         ),
     )
     yield Example(
         "The job may not use the bucket",
-        _diagnosed(_job(exit_code=contract.EXIT_NO_PERMISSION)),
+        _diagnosed(_job(exit_code=exit_codes.EXIT_NO_PERMISSION)),
     )
     yield Example(
         "The job can never start",
@@ -328,7 +330,7 @@ def _of_aws() -> Iterator[Example]:
 
 def _of_options() -> Iterator[Example]:
     try:
-        settings.resolve(
+        resolution.resolve(
             {"time_limit": 30, "retry_attempts": 11, "s3_bucket_name": "My_Bucket"}, {}
         )
     except errors.InvalidOptions as error:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib.resources import files
 from typing import Any
 
-from covalent_awsbatch_plugin.options import OPTIONS, Option
+from covalent_awsbatch_plugin.options.table import OPTIONS, Option
 
 TYPES = {str: "text", int: "whole number", float: "number", bool: "true or false", dict: "table"}
 

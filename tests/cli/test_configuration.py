@@ -10,8 +10,8 @@ import pytest
 import toml
 from filelock import FileLock
 
-from covalent_awsbatch_plugin.cli import configuration
-from covalent_awsbatch_plugin.cli.errors import Refusal
+from covalent_awsbatch_plugin.cli.shared import configuration
+from covalent_awsbatch_plugin.cli.shared.errors import Refusal
 
 USERS = """
 [dispatcher]

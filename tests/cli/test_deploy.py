@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import toml
 
-from covalent_awsbatch_plugin.cli.stack import OUTPUT_KEYS, stack_name
+from covalent_awsbatch_plugin.cli.deployment.stack import OUTPUT_KEYS, stack_name
 
 from .command import Aws, CommandLine, Done
 

@@ -12,7 +12,7 @@ from typing import Any
 import boto3
 import pytest
 
-from covalent_awsbatch_plugin.options import BY_NAME
+from covalent_awsbatch_plugin.options.table import BY_NAME
 
 from .command import Aws, CommandLine
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from covalent_awsbatch_plugin import settings
 from covalent_awsbatch_plugin.cli.checks.image import judge_description
+from covalent_awsbatch_plugin.options import resolution
 
 from .command import Aws, CommandLine
 
@@ -59,7 +59,7 @@ def docker(tmp_path: Path, command: CommandLine) -> Docker:
 def test_the_dockerfile_has_what_a_job_would_install(command: CommandLine) -> None:
     done = command("image")
     assert done.code == 0
-    assert f"FROM {settings.default_image()}\n" in done.out
+    assert f"FROM {resolution.default_image()}\n" in done.out
     for package in ("covalent", "cloudpickle", "boto3"):
         assert f"'{package}=={version(package)}'" in done.out
     assert re.search(r"'fastapi<0\.132", done.out)

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from covalent_awsbatch_plugin import contract
+from covalent_awsbatch_plugin.protocol import tag_names
 
 from .command import Aws, CommandLine
 
@@ -35,10 +35,10 @@ class Dispatch:
         self, node: int, command: str, *, server: str = "elsewhere:1", attempts: int = 1
     ) -> str:
         tags = {
-            contract.TAG_DISPATCH: self.id,
-            contract.TAG_NODE: str(node),
-            contract.TAG_FUNCTION: f"function_{node}",
-            contract.TAG_SERVER: server,
+            tag_names.TAG_DISPATCH: self.id,
+            tag_names.TAG_NODE: str(node),
+            tag_names.TAG_FUNCTION: f"function_{node}",
+            tag_names.TAG_SERVER: server,
         }
         job = self.batch.submit_job(
             jobName=f"covalent-{self.id}-{node}-{secrets.token_hex(4)}",

@@ -14,10 +14,11 @@ from typing import Any
 
 import pytest
 
-from covalent_awsbatch_plugin import AWSBatchExecutor, contract
-from covalent_awsbatch_plugin.cli.plan import template
+from covalent_awsbatch_plugin import AWSBatchExecutor
+from covalent_awsbatch_plugin.cli.deployment.plan import template
 from covalent_awsbatch_plugin.errors import BatchTaskError
-from covalent_awsbatch_plugin.local.cloudformation import template as language
+from covalent_awsbatch_plugin.local.services.cloudformation import template as language
+from covalent_awsbatch_plugin.protocol import tag_names
 
 from .command import Aws, CommandLine
 from .proxy import Proxy
@@ -133,7 +134,7 @@ def jobs_that_wait(aws: Aws) -> Iterator[None]:
             jobQueue=aws.options["batch_queue"],
             jobDefinition=aws.options["batch_job_definition_name"],
             containerOverrides={"command": ["sleep", "600"]},
-            tags={contract.TAG_DISPATCH: WAITING, contract.TAG_NODE: str(node)},
+            tags={tag_names.TAG_DISPATCH: WAITING, tag_names.TAG_NODE: str(node)},
         )["jobId"]
         for node in range(aws.places + 1)
     ]

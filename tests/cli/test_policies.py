@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from covalent_awsbatch_plugin.local.policies import decide
+from covalent_awsbatch_plugin.local.services.iam_simulation import decide
 
 
 def policy(*statements: dict[str, Any]) -> dict[str, Any]:

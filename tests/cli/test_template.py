@@ -10,10 +10,10 @@ import pytest
 import yaml
 from cfnlint.api import lint_file
 
-from covalent_awsbatch_plugin import contract
-from covalent_awsbatch_plugin.cli.plan import PARAMETERS, template
-from covalent_awsbatch_plugin.cli.stack import OUTPUT_KEYS
-from covalent_awsbatch_plugin.options import BY_NAME
+from covalent_awsbatch_plugin.cli.deployment.plan import PARAMETERS, template
+from covalent_awsbatch_plugin.cli.deployment.stack import OUTPUT_KEYS
+from covalent_awsbatch_plugin.options.table import BY_NAME
+from covalent_awsbatch_plugin.protocol import s3_keys
 
 ASSETS = files("covalent_awsbatch_plugin") / "assets"
 
@@ -56,7 +56,7 @@ def test_the_bucket_is_private_encrypted_and_cleans_up(content: dict[str, Any]) 
     assert len(bucket["PublicAccessBlockConfiguration"]) == 4
     rules = bucket["LifecycleConfiguration"]["Rules"]
     expiring = [rule for rule in rules if "ExpirationInDays" in rule]
-    assert [rule["Prefix"] for rule in expiring] == [f"{contract.PREFIX}/"]
+    assert [rule["Prefix"] for rule in expiring] == [f"{s3_keys.PREFIX}/"]
     assert any("AbortIncompleteMultipartUpload" in rule for rule in rules)
     (statement,) = content["Resources"]["BucketPolicy"]["Properties"]["PolicyDocument"][
         "Statement"
@@ -78,7 +78,7 @@ def test_a_task_reaches_its_objects_alone(content: dict[str, Any]) -> None:
     (policy,) = content["Resources"]["JobRole"]["Properties"]["Policies"]
     (statement,) = policy["PolicyDocument"]["Statement"]
     assert set(statement["Action"]) == {"s3:GetObject", "s3:PutObject", "s3:AbortMultipartUpload"}
-    assert statement["Resource"]["Sub"].endswith(f"/{contract.PREFIX}/*")
+    assert statement["Resource"]["Sub"].endswith(f"/{s3_keys.PREFIX}/*")
 
 
 def test_nothing_may_connect_to_the_instances(content: dict[str, Any]) -> None:

@@ -14,10 +14,13 @@ from typing import Any
 import pytest
 import toml
 
-from covalent_awsbatch_plugin.cli.plan import PARAMETERS
-from covalent_awsbatch_plugin.cli.stack import OUTPUT_KEYS, stack_name
-from covalent_awsbatch_plugin.infrastructure import ExecutorInfraDefaults, ExecutorPluginDefaults
-from covalent_awsbatch_plugin.options import OPTIONS
+from covalent_awsbatch_plugin.cli.deployment.plan import PARAMETERS
+from covalent_awsbatch_plugin.cli.deployment.stack import OUTPUT_KEYS, stack_name
+from covalent_awsbatch_plugin.options.covalent_deploy import (
+    ExecutorInfraDefaults,
+    ExecutorPluginDefaults,
+)
+from covalent_awsbatch_plugin.options.table import OPTIONS
 
 from .command import Aws
 

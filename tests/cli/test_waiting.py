@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from covalent_awsbatch_plugin.cli.found import FoundJob
-from covalent_awsbatch_plugin.cli.waiting import Environment, Queue, why_waiting
+from covalent_awsbatch_plugin.cli.shared.job_search import FoundJob
+from covalent_awsbatch_plugin.cli.shared.waiting_reasons import Environment, Queue, why_waiting
 
 JOB = FoundJob(
     job_id="j1",

@@ -10,8 +10,8 @@ import cloudpickle
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from covalent_awsbatch_plugin import contract, envelope
-from covalent_awsbatch_plugin.local.runner import AttemptExit, AttemptSpec
+from covalent_awsbatch_plugin.local.runners.runner import AttemptExit, AttemptSpec
+from covalent_awsbatch_plugin.protocol import env_names, envelope, messages, s3_keys
 
 STOPPED = AttemptExit(143)
 
@@ -37,8 +37,8 @@ class PlayedAttempt:
             aws_secret_access_key=environment["AWS_SECRET_ACCESS_KEY"],
             config=Config(retries={"mode": "standard", "max_attempts": 10}),
         )
-        bucket = environment[contract.ENV_BUCKET]
-        body = client.get_object(Bucket=bucket, Key=environment[contract.ENV_TASK])["Body"]
+        bucket = environment[env_names.ENV_BUCKET]
+        body = client.get_object(Bucket=bucket, Key=environment[env_names.ENV_TASK])["Body"]
         task = envelope.decode_task(body.read())
         function, args, kwargs = cloudpickle.loads(task.call.function.data)
         # Until here a stop means that the task did not run.
@@ -46,12 +46,12 @@ class PlayedAttempt:
             return
         self._runs.append(self._spec.job_id)
         content = cloudpickle.dumps(function(*args, **kwargs))
-        outcome = contract.Outcome(
-            contract.RETURNED,
+        outcome = messages.Outcome(
+            messages.RETURNED,
             attempt=self._spec.attempt,
-            result=contract.Part("pickle", data=content, size=len(content)),
+            result=messages.Part("pickle", data=content, size=len(content)),
         )
-        key = contract.outcome_key(task.outcome_prefix, self._spec.job_id, self._spec.attempt)
+        key = s3_keys.outcome_key(task.outcome_prefix, self._spec.job_id, self._spec.attempt)
         try:
             client.put_object(
                 Bucket=bucket, Key=key, Body=envelope.encode_outcome(outcome), IfNoneMatch="*"

@@ -19,8 +19,9 @@ from covalent._shared_files.exceptions import TaskCancelledError, TaskRuntimeErr
 from covalent._workflow.transportable_object import TransportableObject
 from covalent.executor.utils.wrappers import wrapper_fn
 
-from covalent_awsbatch_plugin import AWSBatchExecutor, contract, errors
+from covalent_awsbatch_plugin import AWSBatchExecutor, errors
 from covalent_awsbatch_plugin.local import LocalAws
+from covalent_awsbatch_plugin.protocol import s3_keys
 from tests.fake_aws import FakeAws
 from tests.fake_aws.scripts import run_here
 
@@ -71,7 +72,7 @@ def client(aws: FakeAws | LocalAws) -> Callable[[str], Any]:
 
 @pytest.fixture
 def metadata(request: pytest.FixtureRequest) -> dict[str, Any]:
-    return {"dispatch_id": contract.safe_name(request.node.name), "node_id": 0}
+    return {"dispatch_id": s3_keys.safe_name(request.node.name), "node_id": 0}
 
 
 def covalent_call(function: Callable[..., Any]) -> Any:
@@ -87,7 +88,7 @@ def jobs_of(client: Callable[[str], Any], queue: str, dispatch_id: str) -> list[
 
 
 def objects(client: Callable[[str], Any], bucket: str, dispatch_id: str) -> list[str]:
-    prefix = contract.dispatch_prefix(dispatch_id)
+    prefix = s3_keys.dispatch_prefix(dispatch_id)
     listed = client("s3").list_objects_v2(Bucket=bucket, Prefix=prefix)
     return [entry["Key"] for entry in listed.get("Contents", [])]
 

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 from covalent._shared_files.exceptions import TaskCancelledError
 
-from covalent_awsbatch_plugin import AWSBatchExecutor, contract, errors
+from covalent_awsbatch_plugin import AWSBatchExecutor, errors
+from covalent_awsbatch_plugin.protocol import env_names, s3_keys
 from tests.fake_aws import ApiError, FakeAws, JobEnd
 from tests.fake_aws.aws import ACCESS_KEY, BUCKET, SECRET_KEY
 from tests.fake_aws.scripts import run_here
@@ -123,7 +124,7 @@ async def test_clean_up_takes_nothing_from_a_task_that_starts_meanwhile(aws, run
     """The next electron of a dispatch may start at the moment its objects are swept away."""
 
     async def with_worker(job: Any, fake: FakeAws) -> JobEnd:
-        assert job.environment[contract.ENV_WORKER] in objects(fake)
+        assert job.environment[env_names.ENV_WORKER] in objects(fake)
         return await run_here(job, fake)
 
     aws.script = with_worker
@@ -144,7 +145,7 @@ async def test_clean_up_takes_nothing_from_a_task_that_runs_again(aws, run):
 
 async def test_however_many_objects_a_dispatch_left_all_are_swept_away(aws, run):
     for number in range(2100):
-        aws.s3.put(BUCKET, contract.blob_key("d", f"{number:064x}"), b"")
+        aws.s3.put(BUCKET, s3_keys.blob_key("d", f"{number:064x}"), b"")
     assert await run(len, "abc") == 3
     await wait_until(lambda: not objects(aws))
 
@@ -301,6 +302,6 @@ async def test_an_outcome_that_is_none_is_told(aws, make):
 
 
 def store_garbage(job: Any, aws: FakeAws) -> JobEnd:
-    key = contract.outcome_key(contract.node_prefix("d", 0), job.id, 1)
+    key = s3_keys.outcome_key(s3_keys.node_prefix("d", 0), job.id, 1)
     aws.s3.put(BUCKET, key, b"not an outcome")
     return JobEnd(0)

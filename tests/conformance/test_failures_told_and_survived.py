@@ -18,7 +18,7 @@ from covalent._shared_files.exceptions import TaskRuntimeError
 
 from covalent_awsbatch_plugin import AWSBatchExecutor, errors
 from covalent_awsbatch_plugin.local import LocalAws
-from covalent_awsbatch_plugin.local.faults import ApiFault, FaultPlan, JobFault
+from covalent_awsbatch_plugin.local.faults.plan import ApiFault, FaultPlan, JobFault
 
 POLL_FREQ = 0.5
 

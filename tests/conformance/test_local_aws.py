@@ -16,7 +16,7 @@ import toml
 from botocore.exceptions import ClientError
 
 from covalent_awsbatch_plugin.local import LocalAws
-from covalent_awsbatch_plugin.options import BY_NAME
+from covalent_awsbatch_plugin.options.table import BY_NAME
 
 ROOT = Path(__file__).parents[2]
 SECONDS = 90

@@ -11,8 +11,8 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError, ConnectionClosedError, EndpointConnectionError
 
-from covalent_awsbatch_plugin import contract
 from covalent_awsbatch_plugin.local import ApiFault, FaultPlan, JobFault, LocalAws
+from covalent_awsbatch_plugin.protocol import tag_names
 
 from .conftest import Jobs, wait_until
 
@@ -285,7 +285,7 @@ def test_the_same_seed_strikes_the_same_nodes(jobs: Jobs) -> None:
             jobs.submit(
                 definition,
                 jobName=f"run-{run}-{node}",
-                tags={contract.TAG_DISPATCH: "d", contract.TAG_NODE: str(node)},
+                tags={tag_names.TAG_DISPATCH: "d", tag_names.TAG_NODE: str(node)},
             )
             for node in range(12)
         ]

@@ -10,7 +10,7 @@ import pytest
 
 from covalent_awsbatch_plugin import AWSBatchExecutor
 from covalent_awsbatch_plugin.local import LocalAws
-from covalent_awsbatch_plugin.local.faults import ApiFault, FaultPlan, JobFault
+from covalent_awsbatch_plugin.local.faults.plan import ApiFault, FaultPlan, JobFault
 
 from .played import PlayedRunner
 

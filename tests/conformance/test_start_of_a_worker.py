@@ -14,8 +14,8 @@ from covalent._shared_files.exceptions import TaskRuntimeError
 from covalent._workflow.transport import TransportableObject
 from covalent.executor.utils.wrappers import wrapper_fn
 
-from covalent_awsbatch_plugin import contract
 from covalent_awsbatch_plugin.awsbatch import AWSBatchExecutor
+from covalent_awsbatch_plugin.protocol import env_names
 from tests.fake_aws import FakeAws, Job, JobEnd, scripts
 from tests.fake_aws.aws import BUCKET
 
@@ -59,7 +59,7 @@ def test_a_worker_that_cannot_be_fetched_ends_the_job_and_says_why(
     aws: FakeAws, tmp_path: Path
 ) -> None:
     async def without_worker(job: Job, fake: FakeAws) -> JobEnd:
-        del fake.s3.buckets[BUCKET].objects[job.environment[contract.ENV_WORKER]]
+        del fake.s3.buckets[BUCKET].objects[job.environment[env_names.ENV_WORKER]]
         return await scripts.run_process(job, fake)
 
     aws.script = without_worker

@@ -9,7 +9,7 @@ import docker
 import pytest
 
 from covalent_awsbatch_plugin.local import LocalAws
-from covalent_awsbatch_plugin.local.engine import NoEngine
+from covalent_awsbatch_plugin.local.runners.engine import NoEngine
 from tests.end_to_end.conftest import executor, run, server
 
 from . import dockerd, index, pythons

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import docker
 
-from covalent_awsbatch_plugin.local.engine import NoEngine, connect, unfit
+from covalent_awsbatch_plugin.local.runners.engine import NoEngine, connect, unfit
 
 # Not HOME: that is the tests' own.
 CACHE = Path(pwd.getpwuid(os.getuid()).pw_dir) / ".cache" / "covalent-awsbatch-tests"

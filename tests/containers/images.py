@@ -19,7 +19,7 @@ from pathlib import Path
 
 import docker
 
-from covalent_awsbatch_plugin.electron import BOUNDS, REQUIREMENTS
+from covalent_awsbatch_plugin.electron.request import BOUNDS, REQUIREMENTS
 
 from . import rootfs
 from .dockerd import CACHE

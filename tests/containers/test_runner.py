@@ -11,9 +11,13 @@ from typing import Any
 import docker
 import pytest
 
-from covalent_awsbatch_plugin.local.containers import ContainerRunner
-from covalent_awsbatch_plugin.local.engine import NoEngine, connect, engine_answers, unfit
-from covalent_awsbatch_plugin.local.runner import AttemptExit, AttemptNotStarted, AttemptSpec
+from covalent_awsbatch_plugin.local.runners.containers import ContainerRunner
+from covalent_awsbatch_plugin.local.runners.engine import NoEngine, connect, engine_answers, unfit
+from covalent_awsbatch_plugin.local.runners.runner import (
+    AttemptExit,
+    AttemptNotStarted,
+    AttemptSpec,
+)
 
 from .images import Images
 from .pythons import Python

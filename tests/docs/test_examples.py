@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 import toml
 
-from covalent_awsbatch_plugin import settings
 from covalent_awsbatch_plugin.local.covalent_server import CovalentServer
-from covalent_awsbatch_plugin.options import BY_NAME
+from covalent_awsbatch_plugin.options import resolution
+from covalent_awsbatch_plugin.options.table import BY_NAME
 
 from .pages import Block, blocks, name_of, pages, program, sessions
 
@@ -110,4 +110,4 @@ def test_a_console_session_says_what_it_says(page: Path, block: Block) -> None:
 def test_a_configuration_is_valid(page: Path, block: Block) -> None:
     section = toml.loads(block.content)["executors"]["awsbatch"]
     assert set(section) <= set(BY_NAME), json.dumps(section)
-    settings.resolve({}, section)
+    resolution.resolve({}, section)

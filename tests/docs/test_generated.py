@@ -8,7 +8,7 @@ from types import ModuleType
 import pytest
 
 from covalent_awsbatch_plugin import errors
-from covalent_awsbatch_plugin.options import BY_NAME, OPTIONS
+from covalent_awsbatch_plugin.options.table import BY_NAME, OPTIONS
 
 from .pages import DOCS, ROOT
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import covalent as ct
 import pytest
 
-from covalent_awsbatch_plugin.local.faults import ApiFault, FaultPlan, JobFault
+from covalent_awsbatch_plugin.local.faults.plan import ApiFault, FaultPlan, JobFault
 
 from .conftest import node
 

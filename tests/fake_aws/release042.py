@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import pickle
 
-from covalent_awsbatch_plugin.contract import Part
+from covalent_awsbatch_plugin.protocol.messages import Part
 from tests.fake_aws.jobs import Job
 from tests.fake_aws.s3 import S3
 

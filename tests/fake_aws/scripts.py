@@ -33,7 +33,7 @@ from typing import TYPE_CHECKING, Any
 
 import cloudpickle
 
-from covalent_awsbatch_plugin import contract, envelope
+from covalent_awsbatch_plugin.protocol import env_names, envelope, exit_codes, messages, s3_keys
 from tests.fake_aws import release042
 from tests.fake_aws.jobs import Job, JobEnd
 
@@ -48,27 +48,27 @@ def played(job: Job, aws: FakeAws) -> JobEnd:
     if release042.FUNCTION in job.environment:
         release042.play(job, aws.s3, prepared(aws.result_size))
         return JobEnd()
-    return store(job, aws, contract.Outcome(contract.RETURNED), prepared(aws.result_size))
+    return store(job, aws, messages.Outcome(messages.RETURNED), prepared(aws.result_size))
 
 
-def task_of(job: Job, aws: FakeAws) -> contract.Task:
+def task_of(job: Job, aws: FakeAws) -> messages.Task:
     """Return the task's envelope, read as the worker reads it."""
     variables = job.environment
-    content = aws.s3.get(variables[contract.ENV_BUCKET], variables[contract.ENV_TASK])
+    content = aws.s3.get(variables[env_names.ENV_BUCKET], variables[env_names.ENV_TASK])
     return envelope.decode_task(content)
 
 
 def store(
-    job: Job, aws: FakeAws, outcome: contract.Outcome, result: contract.Part | None = None
+    job: Job, aws: FakeAws, outcome: messages.Outcome, result: messages.Part | None = None
 ) -> JobEnd:
     """Store an outcome as the worker does, and end with its exit code."""
-    bucket, prefix = job.environment[contract.ENV_BUCKET], task_of(job, aws).outcome_prefix
-    if result is not None and result.data is not None and result.size > contract.INLINE_LIMIT:
-        key = contract.result_key(prefix, job.id, job.attempt)
+    bucket, prefix = job.environment[env_names.ENV_BUCKET], task_of(job, aws).outcome_prefix
+    if result is not None and result.data is not None and result.size > messages.INLINE_LIMIT:
+        key = s3_keys.result_key(prefix, job.id, job.attempt)
         aws.s3.put(bucket, key, result.data)
-        result = contract.Part(result.kind, None, key, result.size, result.header, result.string)
+        result = messages.Part(result.kind, None, key, result.size, result.header, result.string)
     now = time.time()
-    told = contract.Outcome(
+    told = messages.Outcome(
         **{
             **vars(outcome),
             "attempt": job.attempt,
@@ -78,19 +78,19 @@ def store(
             "result": result,
         }
     )
-    key = contract.outcome_key(prefix, job.id, job.attempt)
+    key = s3_keys.outcome_key(prefix, job.id, job.attempt)
     aws.s3.put(bucket, key, envelope.encode_outcome(told))
     return JobEnd(outcome.exit_code)
 
 
 @functools.lru_cache(maxsize=4)
-def prepared(size: int) -> contract.Part:
+def prepared(size: int) -> messages.Part:
     """Return a result: None, or an object of ``size`` bytes whose string form is short."""
     value = io.BytesIO(os.urandom(1 << 20) * (size >> 20)) if size else None
     return transportable(value)
 
 
-def transportable(value: Any) -> contract.Part:
+def transportable(value: Any) -> messages.Part:
     """Return what Covalent's TransportableObject keeps of a value, as a part."""
     data = base64.b64encode(cloudpickle.dumps(value))
     header = {
@@ -98,7 +98,7 @@ def transportable(value: Any) -> contract.Part:
         "cloudpickle_version": cloudpickle.__version__,
         "attrs": {"doc": value.__doc__ or "", "name": getattr(value, "__name__", "")},
     }
-    return contract.Part("transportable", data, None, len(data), header, str(value))
+    return messages.Part("transportable", data, None, len(data), header, str(value))
 
 
 async def run_here(job: Job, aws: FakeAws) -> JobEnd:
@@ -111,15 +111,15 @@ async def run_here(job: Job, aws: FakeAws) -> JobEnd:
 
 def _run(job: Job, aws: FakeAws) -> JobEnd:
     stdout, stderr = io.StringIO(), io.StringIO()
-    status, code, error, trace, result = contract.RETURNED, 0, "", "", None
+    status, code, error, trace, result = messages.RETURNED, 0, "", "", None
     with redirect_stdout(stdout), redirect_stderr(stderr):
         try:
             result = _call(job, aws)
         except Exception as raised:  # noqa: BLE001 - whatever the task raises is its outcome
-            status, code = contract.RAISED, contract.EXIT_RAISED
+            status, code = messages.RAISED, exit_codes.EXIT_RAISED
             error = f"{type(raised).__name__}: {raised}"
             trace = traceback.format_exc()
-    outcome = contract.Outcome(
+    outcome = messages.Outcome(
         status,
         exit_code=code,
         error=error,
@@ -130,7 +130,7 @@ def _run(job: Job, aws: FakeAws) -> JobEnd:
     return store(job, aws, outcome, result)
 
 
-def _call(job: Job, aws: FakeAws) -> contract.Part:
+def _call(job: Job, aws: FakeAws) -> messages.Part:
     """Make the task's call and return its result."""
     call = task_of(job, aws).call
     load = functools.partial(_load, job, aws)
@@ -147,21 +147,21 @@ def _call(job: Job, aws: FakeAws) -> contract.Part:
     return result
 
 
-def _hook(load: Callable[[contract.Part], Any], hook: tuple[Any, ...]) -> None:
+def _hook(load: Callable[[messages.Part], Any], hook: tuple[Any, ...]) -> None:
     function, args, kwargs = map(load, hook[:3])
     function(*args, **kwargs)
 
 
-def _load(job: Job, aws: FakeAws, part: contract.Part) -> Any:
+def _load(job: Job, aws: FakeAws, part: messages.Part) -> Any:
     data = part.data
     if data is None:
-        data = aws.s3.get(job.environment[contract.ENV_BUCKET], part.key or "")
+        data = aws.s3.get(job.environment[env_names.ENV_BUCKET], part.key or "")
     return pickle.loads(base64.b64decode(data) if part.kind == "transportable" else data)
 
 
-def _pickled(value: Any) -> contract.Part:
+def _pickled(value: Any) -> messages.Part:
     data = cloudpickle.dumps(value)
-    return contract.Part("pickle", data, size=len(data))
+    return messages.Part("pickle", data, size=len(data))
 
 
 async def run_process(job: Job, aws: FakeAws) -> JobEnd:

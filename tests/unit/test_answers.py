@@ -10,8 +10,8 @@ import botocore.session
 import pytest
 from botocore.parsers import create_parser
 
-from covalent_awsbatch_plugin.aws.answers import read_leanly
-from covalent_awsbatch_plugin.aws.jobs import JobDescription, parse_job
+from covalent_awsbatch_plugin.aws.model.describe_parser import read_leanly
+from covalent_awsbatch_plugin.aws.model.description import JobDescription, parse_job
 from tests.fake_aws.jobs import Definition, Job, JobEnd
 
 PROPERTIES = {

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from covalent_awsbatch_plugin import contract, envelope
-from covalent_awsbatch_plugin.contract import Call, Outcome, Part, Task
-from covalent_awsbatch_plugin.envelope import BadEnvelope
+from covalent_awsbatch_plugin.protocol import envelope, exit_codes, messages, s3_keys
+from covalent_awsbatch_plugin.protocol.envelope import BadEnvelope
+from covalent_awsbatch_plugin.protocol.messages import Call, Outcome, Part, Task
 
 texts = st.text(max_size=20)
 headers = st.dictionaries(texts, st.integers() | texts, max_size=3)
@@ -40,7 +40,7 @@ calls = st.builds(
 tasks = st.builds(Task, texts, texts, calls, texts)
 outcomes = st.builds(
     Outcome,
-    st.sampled_from(contract.STATUSES),
+    st.sampled_from(messages.STATUSES),
     attempt=st.integers(1, 10),
     exit_code=st.integers(0, 255),
     error=texts,
@@ -76,7 +76,7 @@ class Bomb:
 def test_mutated_bytes_are_refused_or_read_and_never_unpickled(data):
     bomb = pickle.dumps(Bomb())
     whole = envelope.encode_outcome(
-        Outcome(contract.RETURNED, result=Part("pickle", data=bomb, size=len(bomb)), stdout="out")
+        Outcome(messages.RETURNED, result=Part("pickle", data=bomb, size=len(bomb)), stdout="out")
     )
     mutated = bytearray(whole[: data.draw(st.integers(0, len(whole)))])
     for _ in range(data.draw(st.integers(0, 4))):
@@ -96,7 +96,7 @@ def test_any_bytes_behind_the_magic_are_refused_or_read(rest):
 
 
 def test_truncation_anywhere_is_refused():
-    whole = envelope.encode_outcome(Outcome(contract.RETURNED, stdout="some output"))
+    whole = envelope.encode_outcome(Outcome(messages.RETURNED, stdout="some output"))
     for length in range(len(whole)):
         with pytest.raises(BadEnvelope):
             envelope.decode_outcome(whole[:length])
@@ -104,7 +104,7 @@ def test_truncation_anywhere_is_refused():
 
 @given(st.text() | st.integers())
 def test_no_dispatch_id_leaves_its_prefix(name):
-    key = contract.task_key(name, name)
+    key = s3_keys.task_key(name, name)
     prefix, dispatch, node, task = key.split("/")
     assert (prefix, task) == ("covalent", "task")
     assert {dispatch, node}.isdisjoint({"", ".", ".."})
@@ -112,21 +112,21 @@ def test_no_dispatch_id_leaves_its_prefix(name):
 
 
 def test_hostile_names_become_digests_and_plain_ones_stay():
-    assert contract.safe_name("../../etc/passwd").startswith("x")
-    assert contract.safe_name("a" * 65) != "a" * 65
-    assert contract.safe_name("3f8e1c1e-0000-4000-8000-000000000000").startswith("3f8e1c1e-")
-    assert contract.safe_name("..") != contract.safe_name(".")
+    assert s3_keys.safe_name("../../etc/passwd").startswith("x")
+    assert s3_keys.safe_name("a" * 65) != "a" * 65
+    assert s3_keys.safe_name("3f8e1c1e-0000-4000-8000-000000000000").startswith("3f8e1c1e-")
+    assert s3_keys.safe_name("..") != s3_keys.safe_name(".")
 
 
 def test_exit_codes_that_are_never_retried_match_their_pattern():
-    never = contract.NEVER_RETRIED.rstrip("*")
+    never = exit_codes.NEVER_RETRIED.rstrip("*")
     hopeless = (
-        contract.EXIT_PYTHON_MISMATCH,
-        contract.EXIT_NOT_SERIALIZABLE,
-        contract.EXIT_NO_PERMISSION,
-        contract.EXIT_BAD_TASK,
-        contract.EXIT_NO_PYTHON,
+        exit_codes.EXIT_PYTHON_MISMATCH,
+        exit_codes.EXIT_NOT_SERIALIZABLE,
+        exit_codes.EXIT_NO_PERMISSION,
+        exit_codes.EXIT_BAD_TASK,
+        exit_codes.EXIT_NO_PYTHON,
     )
     assert all(str(code).startswith(never) for code in hopeless)
-    assert not str(contract.EXIT_START_FAILED).startswith(never)
-    assert not str(contract.EXIT_RAISED).startswith(never)
+    assert not str(exit_codes.EXIT_START_FAILED).startswith(never)
+    assert not str(exit_codes.EXIT_RAISED).startswith(never)

@@ -13,7 +13,7 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from covalent_awsbatch_plugin import contract, envelope
+from covalent_awsbatch_plugin.protocol import env_names, envelope, messages, s3_keys
 from tests.fake_aws import ApiError, FakeAws, JobEnd, scripts
 from tests.fake_aws.aws import BUCKET, LOG_GROUP, QUEUE
 from tests.fake_aws.scripts import transportable
@@ -296,17 +296,17 @@ def test_scripts_answer_the_workers_protocol(script: str) -> None:
     with FakeAws(script=getattr(scripts, script)) as aws:
         batch = client(aws, "batch")
         register(batch)
-        prefix = contract.node_prefix("dispatch", 0)
-        call = contract.Call(transportable(max), (transportable(1), transportable(2)))
-        task = contract.Task("max", "3.11.0", call, prefix)
+        prefix = s3_keys.node_prefix("dispatch", 0)
+        call = messages.Call(transportable(max), (transportable(1), transportable(2)))
+        task = messages.Task("max", "3.11.0", call, prefix)
         aws.s3.put(BUCKET, "task", envelope.encode_task(task))
-        variables = {contract.ENV_BUCKET: BUCKET, contract.ENV_TASK: "task"}
+        variables = {env_names.ENV_BUCKET: BUCKET, env_names.ENV_TASK: "task"}
         overrides = {
             "environment": [{"name": k, "value": v} for k, v in variables.items()],
         }
         job = ended(batch, submit(batch, containerOverrides=overrides))
         assert job["status"] == "SUCCEEDED"
-        stored = aws.s3.get(BUCKET, contract.outcome_key(prefix, job["jobId"], 1))
+        stored = aws.s3.get(BUCKET, s3_keys.outcome_key(prefix, job["jobId"], 1))
         outcome = envelope.decode_outcome(stored)
         assert outcome.result is not None
         assert outcome.result.string == {"played": "None", "run_here": "2"}[script]

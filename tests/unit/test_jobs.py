@@ -9,15 +9,15 @@ from botocore.validate import ParamValidator
 from hypothesis import given
 from hypothesis import strategies as st
 
-from covalent_awsbatch_plugin import contract
-from covalent_awsbatch_plugin.aws import jobs, program, properties
-from covalent_awsbatch_plugin.aws.credentials import Identity
+from covalent_awsbatch_plugin.aws.model import description, job_command, job_definition, submission
+from covalent_awsbatch_plugin.aws.model.access import Identity
+from covalent_awsbatch_plugin.protocol import env_names, tag_names
 
 IDENTITY = Identity("123456789012", "aws-cn", "arn:aws-cn:sts::123456789012:assumed-role/x")
 
 
-def definition(**changes) -> properties.DefinitionSpec:
-    return properties.DefinitionSpec(
+def definition(**changes) -> job_definition.DefinitionSpec:
+    return job_definition.DefinitionSpec(
         **{
             "name": "jobs",
             "image": "image",
@@ -32,8 +32,8 @@ def definition(**changes) -> properties.DefinitionSpec:
     )
 
 
-def job(**changes) -> jobs.JobSpec:
-    return jobs.JobSpec(
+def job(**changes) -> submission.JobSpec:
+    return submission.JobSpec(
         **{
             "name": "job",
             "queue": "queue",
@@ -56,18 +56,20 @@ def assert_accepted(operation: str, request: dict) -> None:
 
 
 def test_requests_are_of_the_form_batch_accepts():
-    assert_accepted("RegisterJobDefinition", properties.definition_request(definition(), IDENTITY))
-    assert_accepted("SubmitJob", jobs.submit_request(job(gpus=1), "arn"))
+    assert_accepted(
+        "RegisterJobDefinition", job_definition.definition_request(definition(), IDENTITY)
+    )
+    assert_accepted("SubmitJob", submission.submit_request(job(gpus=1), "arn"))
 
 
 def test_roles_are_of_the_caller_s_partition_and_account():
-    container = properties.definition_request(definition(), IDENTITY)["containerProperties"]
+    container = job_definition.definition_request(definition(), IDENTITY)["containerProperties"]
     assert container["executionRoleArn"] == "arn:aws-cn:iam::123456789012:role/execution"
     assert container["jobRoleArn"] == "arn:aws-cn:iam::123456789012:role/job"
 
 
-def hash_of(spec: properties.DefinitionSpec) -> str:
-    return properties.definition_request(spec, IDENTITY)["tags"][contract.TAG_PROPERTIES]
+def hash_of(spec: job_definition.DefinitionSpec) -> str:
+    return job_definition.definition_request(spec, IDENTITY)["tags"][tag_names.TAG_PROPERTIES]
 
 
 def test_the_hash_depends_on_properties_and_not_on_their_order():
@@ -81,54 +83,54 @@ def test_the_hash_depends_on_properties_and_not_on_their_order():
 def test_the_user_s_container_properties_go_over_ours():
     theirs = {"linuxParameters": {"sharedMemorySize": 64}, "user": "1000", "image": "other"}
     extra = {"environment": [{"name": "X", "value": "y"}], **theirs}
-    request = properties.definition_request(definition(container_properties=extra), IDENTITY)
+    request = job_definition.definition_request(definition(container_properties=extra), IDENTITY)
     container = request["containerProperties"]
     assert {key: container[key] for key in theirs} == theirs
     names = [pair["name"] for pair in container["environment"]]
     assert names[0] == "X"
-    assert contract.ENV_PYTHON in names
+    assert env_names.ENV_PYTHON in names
     assert container["logConfiguration"]["options"]["awslogs-group"] == "logs"
 
 
 def test_the_command_is_small_since_each_description_repeats_it():
-    assert sum(map(len, program.worker_command())) < 5000
-    assert program.worker_archive() == program.worker_archive()
+    assert sum(map(len, job_command.worker_command())) < 5000
+    assert job_command.worker_archive() == job_command.worker_archive()
 
 
 def test_any_failure_is_retried_but_those_that_cannot_succeed():
-    strategy = jobs.retry_strategy(3, "any")
+    strategy = submission.retry_strategy(3, "any")
     assert strategy["attempts"] == 3
     assert strategy["evaluateOnExit"] == [{"action": "EXIT", "onExitCode": "21*"}]
 
 
 def test_only_infrastructure_is_retried_when_asked_for():
-    rules = jobs.retry_strategy(3, "infrastructure")["evaluateOnExit"]
+    rules = submission.retry_strategy(3, "infrastructure")["evaluateOnExit"]
     assert len(rules) <= 5
     assert rules[-1] == {"action": "EXIT", "onReason": "*"}
     assert {rule["action"] for rule in rules[:-1]} == {"RETRY"}
 
 
 def test_no_attempts_means_one():
-    assert jobs.retry_strategy(0, "any")["attempts"] == 1
+    assert submission.retry_strategy(0, "any")["attempts"] == 1
 
 
 @given(st.text(), st.text() | st.integers())
 def test_names_and_tags_are_of_the_form_aws_accepts(text, node):
-    name = jobs.job_name(text, node, "0123abcd")
+    name = submission.job_name(text, node, "0123abcd")
     assert len(name) <= 128
     assert set(name) <= set(string.ascii_letters + string.digits + "-_")
-    tags = jobs.job_tags(text, node, text, "host:1")
+    tags = submission.job_tags(text, node, text, "host:1")
     assert all(len(value) <= 256 for value in tags.values())
     assert not set("<>#%&{}\\^~[]|`\n") & set("".join(tags.values()))
 
 
 def test_a_description_that_lacks_almost_everything_is_read():
-    read = jobs.parse_job({"jobId": "j", "status": "SUBMITTED"})
+    read = description.parse_job({"jobId": "j", "status": "SUBMITTED"})
     assert (read.job_id, read.waiting, read.finished, read.exit_code) == ("j", True, False, None)
 
 
 def test_a_whole_description_is_read():
-    read = jobs.parse_job(
+    read = description.parse_job(
         {
             "jobId": "j",
             "jobName": "n",
@@ -147,13 +149,13 @@ def test_a_whole_description_is_read():
         }
     )
     assert (read.exit_code, read.memory_mib, read.log_group) == (137, 2048, "g")
-    assert read.attempts[0] == jobs.Attempt(exit_code=1, log_stream="s1")
+    assert read.attempts[0] == description.Attempt(exit_code=1, log_stream="s1")
     assert read.terminated
     assert read.finished
 
 
 def test_only_a_waiting_job_can_be_stuck():
     reason = "MISCONFIGURATION:JOB_RESOURCE_REQUIREMENT - too large"
-    assert jobs.JobDescription("j", "RUNNABLE", reason).stuck
-    assert not jobs.JobDescription("j", "RUNNING", reason).stuck
-    assert not jobs.JobDescription("j", "RUNNABLE", "CAPACITY:INSUFFICIENT").stuck
+    assert description.JobDescription("j", "RUNNABLE", reason).stuck
+    assert not description.JobDescription("j", "RUNNING", reason).stuck
+    assert not description.JobDescription("j", "RUNNABLE", "CAPACITY:INSUFFICIENT").stuck

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from covalent_awsbatch_plugin.local import ApiFault, FaultPlan, JobFault
-from covalent_awsbatch_plugin.local.faults import API_FAULTS, JOB_FAULTS
-from covalent_awsbatch_plugin.local.striking import Faults, chance
+from covalent_awsbatch_plugin.local.faults.injection import Faults, chance
+from covalent_awsbatch_plugin.local.faults.plan import API_FAULTS, JOB_FAULTS
 
 
 def struck_calls(plan: FaultPlan, calls: list[str]) -> list[str]:

@@ -11,7 +11,7 @@ import pytest
 from botocore.awsrequest import AWSPreparedRequest
 from botocore.config import Config
 
-from covalent_awsbatch_plugin.local.operations import body_of, call_of
+from covalent_awsbatch_plugin.local.http.operations import body_of, call_of
 
 OBJECT = {"Bucket": "bucket", "Key": "some/key"}
 PART = {**OBJECT, "UploadId": "upload"}

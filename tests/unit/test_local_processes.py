@@ -13,8 +13,12 @@ from pathlib import Path
 
 import pytest
 
-from covalent_awsbatch_plugin.local.processes import LINE_BYTES, ProcessRunner, split_lines
-from covalent_awsbatch_plugin.local.runner import AttemptExit, AttemptNotStarted, AttemptSpec
+from covalent_awsbatch_plugin.local.runners.processes import LINE_BYTES, ProcessRunner, split_lines
+from covalent_awsbatch_plugin.local.runners.runner import (
+    AttemptExit,
+    AttemptNotStarted,
+    AttemptSpec,
+)
 
 
 @pytest.fixture(scope="module")

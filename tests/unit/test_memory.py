@@ -5,7 +5,7 @@ from __future__ import annotations
 import tracemalloc
 from pathlib import Path
 
-from covalent_awsbatch_plugin import payloads
+from covalent_awsbatch_plugin import covalent_calls
 
 
 def test_a_large_text_is_read_without_a_second_copy(tmp_path: Path) -> None:
@@ -13,7 +13,7 @@ def test_a_large_text_is_read_without_a_second_copy(tmp_path: Path) -> None:
     path.write_bytes(b"a" * size)
     tracemalloc.start()
     try:
-        text = payloads.read_text(path)
+        text = covalent_calls.read_text(path)
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import itertools
 
-from covalent_awsbatch_plugin.aws.jobs import JobDescription
-from covalent_awsbatch_plugin.aws.pacing import LONGEST_WAIT, Pace, backoff
-from covalent_awsbatch_plugin.aws.schedule import Schedule
+from covalent_awsbatch_plugin.aws.calls.rate_limits import LONGEST_WAIT, Pace, backoff
+from covalent_awsbatch_plugin.aws.jobs.poll_schedule import Schedule
+from covalent_awsbatch_plugin.aws.model.description import JobDescription
 
 
 def turns(pace: Pace, count: int, now: float) -> list[float]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from covalent_awsbatch_plugin.aws.poller import Poller
+from covalent_awsbatch_plugin.aws.jobs.poller import Poller
 
 
 class Batch:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from covalent_awsbatch_plugin import settings
 from covalent_awsbatch_plugin.errors import InvalidOptions
-from covalent_awsbatch_plugin.options import OPTIONS
+from covalent_awsbatch_plugin.options import resolution
+from covalent_awsbatch_plugin.options.table import OPTIONS
 
 # The configuration table of the published documentation.
 DOCUMENTED = {
@@ -30,24 +30,24 @@ DOCUMENTED = {
 
 
 def test_documented_defaults():
-    defaults = settings.defaults(documented_only=True)
+    defaults = resolution.defaults(documented_only=True)
     assert {name: defaults[name] for name in DOCUMENTED} == DOCUMENTED
     assert set(defaults) - set(DOCUMENTED) == {"container_image_uri"}
 
 
 def test_every_default_is_valid():
-    assert settings.resolve({}, {}) == {o.attr: o.default for o in OPTIONS}
+    assert resolution.resolve({}, {}) == {o.attr: o.default for o in OPTIONS}
 
 
 def test_an_argument_wins_also_zero_and_an_empty_text():
     configured = {"num_gpus": 4, "profile": "work", "vcpu": 8}
-    values = settings.resolve({"num_gpus": 0, "profile": "", "vcpu": None}, configured)
+    values = resolution.resolve({"num_gpus": 0, "profile": "", "vcpu": None}, configured)
     assert (values["num_gpus"], values["profile"], values["vcpu"]) == (0, "", 8)
 
 
 def test_text_of_a_configuration_becomes_numbers():
     configured = {"vcpu": "4", "memory": "7.5", "glue_on_batch": "true", "poll_freq": "2"}
-    values = settings.resolve({}, configured)
+    values = resolution.resolve({}, configured)
     assert (values["vcpu"], values["memory"]) == (4, 7.5)
     assert (values["glue_on_batch"], values["poll_freq"]) == (True, 2)
 
@@ -81,7 +81,7 @@ def test_text_of_a_configuration_becomes_numbers():
 )
 def test_a_value_out_of_bounds_is_named_with_its_bound(name, value, bound):
     with pytest.raises(InvalidOptions) as caught:
-        settings.resolve({name: value}, {})
+        resolution.resolve({name: value}, {})
     assert name in str(caught.value)
     assert bound in str(caught.value)
 
@@ -89,23 +89,23 @@ def test_a_value_out_of_bounds_is_named_with_its_bound(name, value, bound):
 def test_all_offences_are_told_at_once():
     wrong = {"time_limit": 5, "memory": 0, "retry_attempts": 11, "s3_bucket_name": "B"}
     with pytest.raises(InvalidOptions) as caught:
-        settings.resolve(wrong, {})
+        resolution.resolve(wrong, {})
     assert all(name in str(caught.value) for name in wrong)
 
 
 def test_values_of_tables_are_not_shown():
     with pytest.raises(InvalidOptions) as caught:
-        settings.resolve({"environment": {"A": "secret", "B": 1}}, {})
+        resolution.resolve({"environment": {"A": "secret", "B": 1}}, {})
     assert "secret" not in str(caught.value)
 
 
 def test_the_image_that_release_0_42_configured_by_itself_means_the_default():
-    configured = {"container_image_uri": settings.DEFAULT_IMAGE_0_42}
-    assert settings.resolve({}, configured)["container_image_uri"] == ""
-    assert settings.default_image("3.10.4").endswith("python:3.10-slim")
+    configured = {"container_image_uri": resolution.DEFAULT_IMAGE_0_42}
+    assert resolution.resolve({}, configured)["container_image_uri"] == ""
+    assert resolution.default_image("3.10.4").endswith("python:3.10-slim")
 
 
 def test_the_nearest_option_is_found():
-    assert settings.nearest("memroy") == "memory"
-    assert settings.nearest("s3_bucket") == "s3_bucket_name"
-    assert settings.nearest("zzzzzz") == ""
+    assert resolution.nearest("memroy") == "memory"
+    assert resolution.nearest("s3_bucket") == "s3_bucket_name"
+    assert resolution.nearest("zzzzzz") == ""

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from covalent_awsbatch_plugin import contract
-from covalent_awsbatch_plugin.aws.logs import LINE_LIMIT, harmless
-from covalent_awsbatch_plugin.aws.poller import parse_all
-from covalent_awsbatch_plugin.worker import child, parent
-from covalent_awsbatch_plugin.worker.output import Tee
+from covalent_awsbatch_plugin.aws.jobs.logs import LINE_LIMIT, harmless
+from covalent_awsbatch_plugin.aws.jobs.poller import parse_all
+from covalent_awsbatch_plugin.job import supervisor, task_process
+from covalent_awsbatch_plugin.job.output import Tee
+from covalent_awsbatch_plugin.protocol import exit_codes, messages
 
 
 def through_a_tee(chunks: list[bytes], limit: int) -> tuple[str, bytes]:
@@ -72,22 +72,22 @@ def test_a_task_s_exception_is_told_with_its_traceback():
     def fail():
         raise ValueError("too bad\nreally")
 
-    report = child.explain(raised(fail))
-    assert report["status"] == contract.RAISED
-    assert report["exit_code"] == contract.EXIT_RAISED
+    report = task_process.explain(raised(fail))
+    assert report["status"] == messages.RAISED
+    assert report["exit_code"] == exit_codes.EXIT_RAISED
     assert report["error"] == "ValueError: too bad really"
     assert report["traceback"].rstrip().endswith("really")
 
 
 def test_leaving_early_counts_as_raising():
-    report = child.explain(raised(lambda: sys.exit(0)))
-    assert (report["status"], report["exit_code"]) == (contract.RAISED, contract.EXIT_RAISED)
+    report = task_process.explain(raised(lambda: sys.exit(0)))
+    assert (report["status"], report["exit_code"]) == (messages.RAISED, exit_codes.EXIT_RAISED)
 
 
 def test_what_a_failed_command_wrote_is_shown():
     command = [sys.executable, "-c", "import sys; sys.exit('no such package')"]
     error = raised(lambda: subprocess.run(command, check=True, capture_output=True))
-    assert "no such package" in child.explain(error)["traceback"]
+    assert "no such package" in task_process.explain(error)["traceback"]
 
 
 @pytest.mark.parametrize(
@@ -98,8 +98,8 @@ def test_an_end_without_a_report_is_told(tmp_path: Path, end, code, said):
     child = subprocess.Popen([sys.executable, "-c", f"import os; {end}"])
     _, status = os.waitpid(child.pid, 0)
     child.returncode = 0
-    report = parent.read_report(tmp_path, status)
-    assert (report["status"], report["exit_code"]) == (contract.KILLED, code)
+    report = supervisor.read_report(tmp_path, status)
+    assert (report["status"], report["exit_code"]) == (messages.KILLED, code)
     assert said in report["error"]
 
 

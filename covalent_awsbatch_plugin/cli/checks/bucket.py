@@ -6,9 +6,9 @@ import uuid
 from collections.abc import Iterator
 from typing import Any
 
-from ... import contract
-from ...aws.failures import Kind, classify, code_of
-from ..errors import said
+from ...aws.calls.aws_errors import Kind, classify, code_of
+from ...protocol import s3_keys
+from ..shared.errors import said
 from .finding import Case, Finding, ok, problem, unknown
 
 AREA = "bucket"
@@ -79,7 +79,7 @@ def _writable(case: Case, bucket: str) -> Finding:
     s3 = case.account.client("s3")
     where = {
         "Bucket": bucket,
-        "Key": f"{contract.PREFIX}/doctor/{uuid.uuid4()}",
+        "Key": f"{s3_keys.PREFIX}/doctor/{uuid.uuid4()}",
         "ExpectedBucketOwner": case.identity.account,
     }
     try:

@@ -7,10 +7,10 @@ from collections.abc import Iterator, Mapping
 from importlib.metadata import PackageNotFoundError, requires, version
 from typing import Any
 
-from ... import settings
 from ...errors import InvalidOptions
-from ...options import BY_NAME, INHERITED
-from ..configuration import configuration_path
+from ...options import resolution
+from ...options.table import BY_NAME, INHERITED
+from ..shared.configuration import configuration_path
 from .finding import Finding, ok, problem, warning
 
 DISTRIBUTION = "covalent-awsbatch-plugin"
@@ -68,7 +68,7 @@ def _bounds() -> dict[str, str]:
 def check_configuration(configured: Mapping[str, Any]) -> Iterator[Finding]:
     """Check the keys of the section of Covalent's configuration and their values."""
     wrong = [*_unknown_keys(configured), *_bad_values(configured)]
-    where = f"[{settings.SECTION}] in {configuration_path()}"
+    where = f"[{resolution.SECTION}] in {configuration_path()}"
     yield from wrong
     if not wrong:
         yield ok("configuration", "keys", f"{len(configured)} keys in {where}.")
@@ -77,7 +77,7 @@ def check_configuration(configured: Mapping[str, Any]) -> Iterator[Finding]:
 def _unknown_keys(configured: Mapping[str, Any]) -> Iterator[Finding]:
     for key in configured:
         if key not in BY_NAME and key not in INHERITED:
-            nearest = settings.nearest(key)
+            nearest = resolution.nearest(key)
             yield warning(
                 "configuration",
                 key,
@@ -89,7 +89,7 @@ def _unknown_keys(configured: Mapping[str, Any]) -> Iterator[Finding]:
 def _bad_values(configured: Mapping[str, Any]) -> Iterator[Finding]:
     for key in bad_keys(configured):
         try:
-            settings.resolve({}, {key: configured[key]})
+            resolution.resolve({}, {key: configured[key]})
         except InvalidOptions as error:
             yield problem("configuration", key, error.detail, _bound(key))
 
@@ -101,7 +101,7 @@ def bad_keys(configured: Mapping[str, Any]) -> list[str]:
 
 def _is_bad(key: str, value: Any) -> bool:
     try:
-        settings.resolve({}, {key: value})
+        resolution.resolve({}, {key: value})
     except InvalidOptions:
         return True
     return False

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ...aws.credentials import Identity
-from ..account import Account
+from ...aws.model.access import Identity
+from ..shared.account import Account
 
 OK, WARNING, PROBLEM, UNKNOWN = "ok", "warning", "problem", "not checked"
 

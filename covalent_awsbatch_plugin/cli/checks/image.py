@@ -7,9 +7,9 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from ...aws.failures import Kind, classify, code_of
-from ...contract import minor
-from ..errors import said
+from ...aws.calls.aws_errors import Kind, classify, code_of
+from ...protocol.messages import minor
+from ..shared.errors import said
 from .finding import Case, Finding, ok, problem, unknown
 
 AREA = "image"

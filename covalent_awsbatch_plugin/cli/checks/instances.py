@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from ..account import Account
+from ..shared.account import Account
 
 # What AWS Batch's own choices amount to, at least; the newest generations come on top.
 CHOSEN_BY_BATCH = {

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..queue import look_up_queue
-from ..waiting import Environment, Queue
+from ..shared.job_queue import look_up_queue
+from ..shared.waiting_reasons import Environment, Queue
 from .finding import Case, Finding, ok, problem, warning
 from .instances import fitting_types, instance_types
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import unquote
 
-from ... import contract
-from ...aws.failures import Kind, classify, code_of
-from ..errors import said
+from ...aws.calls.aws_errors import Kind, classify, code_of
+from ...protocol import s3_keys
+from ..shared.errors import said
 from .finding import Case, Finding, ok, problem, unknown
 from .image import ecr_repository_arn
 
@@ -28,7 +28,7 @@ class Need:
 
 def check_job_role(case: Case) -> Iterator[Finding]:
     """Check the role that a task has."""
-    objects = f"{_bucket_arn(case)}/{contract.PREFIX}/x"
+    objects = f"{_bucket_arn(case)}/{s3_keys.PREFIX}/x"
     needs = [Need(("s3:GetObject", "s3:PutObject"), objects)]
     yield from _check_role(case, "job role", "batch_job_role_name", needs)
 
@@ -59,7 +59,7 @@ def check_permissions(case: Case) -> Iterator[Finding]:
 def dispatcher_needs(case: Case) -> list[Need]:
     """Return what the Covalent server's credentials must be allowed."""
     definition = case.options["batch_job_definition_name"]
-    objects = f"{_bucket_arn(case)}/{contract.PREFIX}/x"
+    objects = f"{_bucket_arn(case)}/{s3_keys.PREFIX}/x"
     queue = case.options["batch_queue"]
     queue_arn = queue if queue.startswith("arn:") else case.arn("batch", f"job-queue/{queue}")
     job = case.arn("batch", "job/x")

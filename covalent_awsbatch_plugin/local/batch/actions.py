@@ -5,8 +5,8 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Iterable, Mapping
 
-from .. import motobase
-from ..motobase import Place
+from ..services import moto_backend
+from ..services.moto_backend import Place
 from . import limits
 from .errors import ClientError
 from .records import RUNNING, STATUSES, Job, Json
@@ -32,19 +32,19 @@ class Jobs:
         """Answer SubmitJob."""
         limits.check_submission(request)
         job = self._new_job(place, request)
-        motobase.tag(place, job.arn, _tags(job, request))
+        moto_backend.tag(place, job.arn, _tags(job, request))
         with self._scheduler.lock:
             self._jobs[job.job_id] = job
             self._scheduler.submit(job)
         return {"jobArn": job.arn, "jobName": job.name, "jobId": job.job_id}
 
     def _new_job(self, place: Place, request: Json) -> Job:
-        queue = motobase.queue(place, request["jobQueue"])
+        queue = moto_backend.queue(place, request["jobQueue"])
         if queue is None:
             raise ClientError(f"JobQueue {request['jobQueue']} not found.")
         if not queue.enabled:
             raise ClientError(f"JobQueue {queue.arn} is not in ENABLED state")
-        definition = motobase.definition(place, request["jobDefinition"])
+        definition = moto_backend.definition(place, request["jobDefinition"])
         if definition is None:
             raise ClientError(f"JobDefinition {request['jobDefinition']} not found")
         parameters = {**(definition.get("parameters") or {}), **(request.get("parameters") or {})}
@@ -87,7 +87,7 @@ class Jobs:
 
     def list(self, place: Place, request: Json) -> Json:
         """Answer ListJobs: the newest first, in pages."""
-        queue = motobase.queue(place, request.get("jobQueue") or "")
+        queue = moto_backend.queue(place, request.get("jobQueue") or "")
         if queue is None:
             raise ClientError(f"JobQueue {request.get('jobQueue')} not found.")
         with self._scheduler.lock:
@@ -128,7 +128,7 @@ def _tags(job: Job, request: Json) -> dict[str, str]:
 
 
 def _described(job: Job) -> Json:
-    return job.describe(motobase.tags(job.place, job.arn))
+    return job.describe(moto_backend.tags(job.place, job.arn))
 
 
 def _is_listed(job: Job, request: Json) -> bool:

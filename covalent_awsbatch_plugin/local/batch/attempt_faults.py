@@ -6,10 +6,10 @@ import hashlib
 import threading
 from collections.abc import Mapping
 
-from ... import contract
-from ..faults import JobFault
-from ..runner import AttemptExit, RunningAttempt
-from ..striking import Faults
+from ...protocol import tag_names
+from ..faults.injection import Faults
+from ..faults.plan import JobFault
+from ..runners.runner import AttemptExit, RunningAttempt
 from .records import Job
 from .retries import EXITED, NOT_STARTED, TOOK_TOO_LONG, AttemptEnd
 
@@ -32,7 +32,7 @@ KILLS = ("host_lost", "out_of_memory", "time_limit")
 
 def faults_of(job: Job, tags: Mapping[str, str], faults: Faults) -> list[JobFault]:
     """Return the faults of a job's next attempt."""
-    dispatch, node = tags.get(contract.TAG_DISPATCH), tags.get(contract.TAG_NODE)
+    dispatch, node = tags.get(tag_names.TAG_DISPATCH), tags.get(tag_names.TAG_NODE)
     key = f"{dispatch} {node}" if dispatch else job.name
     return faults.of_attempt(job.name, key, job.number + 1)
 

@@ -6,9 +6,9 @@ import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from .. import motobase
-from ..runner import AttemptExit, AttemptNotStarted, Runner, RunningAttempt
-from ..striking import Faults
+from ..faults.injection import Faults
+from ..runners.runner import AttemptExit, AttemptNotStarted, Runner, RunningAttempt
+from ..services import moto_backend
 from .attempt_faults import NEVER_RUN, STUCK, Struck, faults_of, told
 from .records import Job, now
 from .retries import EXITED, NOT_STARTED, TOOK_TOO_LONG, AttemptEnd
@@ -50,7 +50,7 @@ class Attempts:
 
     def hold_back(self, job: Job) -> str | None:
         """Prepare a job's next attempt; return why it cannot start, if it cannot."""
-        job.faults = faults_of(job, motobase.tags(job.place, job.arn), self.faults)
+        job.faults = faults_of(job, moto_backend.tags(job.place, job.arn), self.faults)
         return STUCK if "stuck" in {fault.kind for fault in job.faults} else None
 
     def run(self, job: Job, started: Started) -> AttemptEnd:
@@ -139,7 +139,7 @@ class Log:
         if any(fault.kind == "no_log" for fault in job.faults):
             # Nothing is written where no stream is.
             return log
-        if not motobase.open_log(job.place, group, stream, create):
+        if not moto_backend.open_log(job.place, group, stream, create):
             raise AttemptNotStarted(NO_LOG_GROUP)
         return log
 
@@ -148,4 +148,4 @@ class Log:
         moment = now()
         for start in range(0, len(line), EVENT_BYTES):
             text = line[start : start + EVENT_BYTES].decode("utf-8", "replace")
-            motobase.write_log(self.job.place, self.group, self.stream, moment, text)
+            moto_backend.write_log(self.job.place, self.group, self.stream, moment, text)

@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..faults import JobFault
-from ..motobase import Place
-from ..runner import AttemptSpec, RunningAttempt
+from ..faults.plan import JobFault
+from ..runners.runner import AttemptSpec, RunningAttempt
+from ..services.moto_backend import Place
 from .resolve import requirement
 from .retries import AttemptEnd
 

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Protocol
 
-from ..runner import RunningAttempt
+from ..runners.runner import RunningAttempt
 from .records import FAILED, PENDING, RUNNABLE, SUCCEEDED, WAITING, Job
 from .retries import AttemptEnd, is_retried
 

@@ -1,0 +1,1 @@
+"""Calls to AWS: credentials, clients, rate limits, retries, and errors translated."""

@@ -1,0 +1,251 @@
+"""AWS's errors, told apart and translated. The only module that names botocore's and aiohttp's.
+
+``classify`` says what to do about an exception; ``translate`` turns one that cannot be waited out
+into an error that the user can act on.
+"""
+
+from __future__ import annotations
+
+import enum
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from ...errors import (
+    AWSError,
+    AWSUnavailable,
+    BatchTaskError,
+    BucketElsewhere,
+    CredentialsFailed,
+    NotPermitted,
+    ResourceMissing,
+)
+
+
+class Kind(enum.Enum):
+    """What an exception means for the call that raised it."""
+
+    THROTTLED = "asked too fast: slow down and ask again"
+    TRANSIENT = "no answer, or one that AWS takes the blame for: ask again"
+    EXPIRED = "the credentials have run out: renew them and ask again"
+    CREDENTIALS = "there are no valid credentials"
+    DENIED = "not permitted"
+    MISSING = "what was asked for does not exist"
+    REFUSED = "anything else that AWS does not accept"
+    FOREIGN = "not an answer of AWS at all"
+
+
+THROTTLES = frozenset(
+    [
+        "BandwidthLimitExceeded",
+        "EC2ThrottledException",
+        "LimitExceededException",
+        "PriorRequestNotComplete",
+        "ProvisionedThroughputExceededException",
+        "RequestLimitExceeded",
+        "RequestThrottled",
+        "RequestThrottledException",
+        "SlowDown",
+        "Throttling",
+        "ThrottlingException",
+        "ThrottledException",
+        "TooManyRequests",
+        "TooManyRequestsException",
+        "TransactionInProgressException",
+    ]
+)
+EXPIRED = frozenset(
+    [
+        "ExpiredToken",
+        "ExpiredTokenException",
+        "RequestExpired",
+        "TokenRefreshRequired",
+        "RequestInTheRecentPast",
+        # All that S3's HeadObject, whose answers have no body, says of an expired token.
+        "400",
+    ]
+)
+INVALID = frozenset(
+    [
+        "AuthFailure",
+        "InvalidAccessKeyId",
+        "InvalidClientTokenId",
+        "InvalidToken",
+        "MissingAuthenticationToken",
+        "SignatureDoesNotMatch",
+        "UnrecognizedClientException",
+    ]
+)
+DENIED = frozenset(
+    [
+        "AccessDenied",
+        "AccessDeniedException",
+        "AllAccessDisabled",
+        "Forbidden",
+        "NotAuthorized",
+        "UnauthorizedOperation",
+        "403",
+    ]
+)
+MISSING = frozenset(
+    ["404", "NoSuchBucket", "NoSuchEntity", "NoSuchKey", "NotFound", "ResourceNotFoundException"]
+)
+TRANSIENT = frozenset({"RequestTimeout", "RequestTimeoutException", "InternalError"})
+
+
+def classify(error: BaseException) -> Kind:
+    """Say what an exception means."""
+    from botocore import exceptions
+
+    error = cause_of(error)
+    if isinstance(error, exceptions.ClientError):
+        return _classify_answer(error.response)
+    if isinstance(error, _no_credentials()):
+        return Kind.CREDENTIALS
+    if isinstance(error, exceptions.SSLError):
+        return Kind.REFUSED
+    return Kind.TRANSIENT if isinstance(error, _no_answer()) else _other(error)
+
+
+def cause_of(error: BaseException) -> BaseException:
+    """Return what went wrong, of an exception that only says that a transfer failed."""
+    if type(error).__name__ == "S3UploadFailedError":
+        return error.__context__ or error
+    if type(error).__name__ == "RetriesExceededError":
+        return getattr(error, "last_exception", None) or error
+    return error
+
+
+def _classify_answer(response: Mapping[str, Any]) -> Kind:
+    code = str(response.get("Error", {}).get("Code", ""))
+    status = response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    for codes, kind in (
+        (THROTTLES, Kind.THROTTLED),
+        (EXPIRED, Kind.EXPIRED),
+        (INVALID, Kind.CREDENTIALS),
+        (DENIED, Kind.DENIED),
+        (MISSING, Kind.MISSING),
+        (TRANSIENT, Kind.TRANSIENT),
+    ):
+        if code in codes:
+            return kind
+    if status == 429:
+        return Kind.THROTTLED
+    return Kind.TRANSIENT if status >= 500 else Kind.REFUSED
+
+
+def _no_credentials() -> tuple[type[BaseException], ...]:
+    from botocore import exceptions as e
+
+    return (
+        e.NoCredentialsError,
+        e.PartialCredentialsError,
+        e.CredentialRetrievalError,
+        e.ProfileNotFound,
+        e.TokenRetrievalError,
+        e.SSOError,
+        e.InvalidConfigError,
+    )
+
+
+def _no_answer() -> tuple[type[BaseException], ...]:
+    import aiohttp
+    from botocore import exceptions as e
+    from botocore.parsers import ResponseParserError
+
+    return (
+        # Something between us and AWS answered, such as a proxy with a page of its own.
+        ResponseParserError,
+        e.ConnectionError,
+        e.HTTPClientError,
+        e.IncompleteReadError,
+        e.ResponseStreamingError,
+        aiohttp.ClientError,
+        ConnectionError,
+        TimeoutError,
+        _asyncio_timeout(),
+    )
+
+
+def _asyncio_timeout() -> type[BaseException]:
+    import asyncio
+
+    return asyncio.TimeoutError  # Another class than TimeoutError before Python 3.11.
+
+
+def _other(error: BaseException) -> Kind:
+    from botocore.exceptions import BotoCoreError
+
+    return Kind.REFUSED if isinstance(error, BotoCoreError) else Kind.FOREIGN
+
+
+def code_of(error: BaseException) -> str:
+    """Return AWS's code of an error, or the exception's name where there was no answer."""
+    error = cause_of(error)
+    response: Mapping[str, Any] = getattr(error, "response", None) or {}
+    return str(response.get("Error", {}).get("Code") or type(error).__name__)
+
+
+def translate(
+    error: BaseException, kind: Kind, service: str, operation: str, params: Mapping[str, Any]
+) -> BatchTaskError:
+    """Return the error that the user is to see for a call that failed for good."""
+    error = cause_of(error)
+    call = f"{service}:{operation}"
+    said = f"{call} answered {code_of(error)}: {_message(error)}"
+    if kind in (Kind.CREDENTIALS, Kind.EXPIRED):
+        return CredentialsFailed(
+            said,
+            advice="renew them ('aws sso login', a new key, a role for the server's host), or "
+            "check the options profile= and credentials=. The Covalent server looks for them, "
+            "not the client.",
+        )
+    if kind is Kind.DENIED:
+        return _denied(error, call, params)
+    if kind is Kind.MISSING and code_of(error) == "NoSuchBucket":
+        return BucketElsewhere(
+            f"There is no bucket {params.get('Bucket')!r}.",
+            advice="check s3_bucket_name=, or create it: 'covalent-awsbatch deploy' does.",
+        )
+    if kind is Kind.MISSING or _is_missing(error):
+        return ResourceMissing(
+            said, advice="'covalent-awsbatch doctor' tells what is missing, and how to make it."
+        )
+    if kind in (Kind.THROTTLED, Kind.TRANSIENT):
+        return AWSUnavailable(
+            said,
+            advice="check the network and https://health.aws.amazon.com, then dispatch again.",
+        )
+    return AWSError(said, advice="'covalent-awsbatch doctor' checks the account's set-up.")
+
+
+def _message(error: BaseException) -> str:
+    response: Mapping[str, Any] = getattr(error, "response", None) or {}
+    return str(response.get("Error", {}).get("Message") or error)[:1000]
+
+
+def _is_missing(error: BaseException) -> bool:
+    # Batch has one code for everything it does not accept: ClientException.
+    return bool(re.search(r"not found|does not exist|not exist", _message(error), re.IGNORECASE))
+
+
+def _denied(error: BaseException, call: str, params: Mapping[str, Any]) -> NotPermitted:
+    message = _message(error)
+    found = re.search(r"not authorized to perform: (\S+)(?: on resource: (\S+))?", message)
+    action = found.group(1) if found else call
+    resource = (found and found.group(2)) or _resource(params)
+    where = f" on {resource}" if resource else ""
+    return NotPermitted(
+        f"It denied {action}{where}: {message}",
+        advice=f"let the caller of the Covalent server do {action}{where}. The policy that it "
+        "needs is in the documentation; 'covalent-awsbatch doctor' checks it.",
+    )
+
+
+def _resource(params: Mapping[str, Any]) -> str:
+    if "Bucket" in params:
+        return f"s3://{params['Bucket']}/{params.get('Key', '')}".rstrip("/")
+    for name in ("jobQueue", "jobDefinitionName", "jobId", "logGroupName"):
+        if name in params:
+            return str(params[name])
+    return ""

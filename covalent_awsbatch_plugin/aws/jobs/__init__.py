@@ -1,0 +1,1 @@
+"""Batch jobs: definitions, submission, polling, outcomes and logs."""

@@ -1,0 +1,79 @@
+"""The process that runs built-in nodes: requests on standard input, replies on standard output."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Any
+
+from ..job import task_process
+from ..protocol import envelope, messages
+
+# A reply of this status means: run it on Batch.
+ELSEWHERE = messages.START_FAILED
+
+
+def serve() -> None:
+    """Run nodes from standard input until it ends; the reply to each goes to standard output."""
+    requests, replies = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
+    # What a node prints must not get between the replies.
+    os.dup2(2, 1)
+    _, transportable = task_process.import_covalent()
+    while size := requests.read(8):
+        task = envelope.decode_task(requests.read(int.from_bytes(size, "big")))
+        reply = envelope.encode_outcome(answer(task.call, transportable))
+        replies.write(len(reply).to_bytes(8, "big") + reply)
+        replies.flush()
+
+
+def answer(call: messages.Call, transportable: Any) -> messages.Outcome:
+    """Run a node; what cannot be unpickled here is to run elsewhere."""
+    try:
+        function, args, kwargs = _unpickle(call, transportable)
+    except Exception as error:  # noqa: BLE001 - a module of the user's may raise anything
+        return messages.Outcome(ELSEWHERE, error=repr(error))
+    out, err = _Stream(1), _Stream(2)
+    try:
+        result = transportable(function(*args, **kwargs))
+    except Exception as error:  # noqa: BLE001 - as a task may
+        inner = error.__traceback__.tb_next if error.__traceback__ else None
+        told = task_process.explain(error.with_traceback(inner))
+        return messages.Outcome(**told, stdout=out.read(), stderr=err.read())
+    content = result.get_serialized().encode("ascii")
+    part = messages.Part(data=content, size=len(content), **task_process.describe(result))
+    return messages.Outcome(messages.RETURNED, result=part, stdout=out.read(), stderr=err.read())
+
+
+def _unpickle(call: messages.Call, transportable: Any) -> tuple[Any, list[Any], dict[str, Any]]:
+    def load(part: messages.Part) -> Any:
+        content = (part.data or b"").decode("ascii")
+        attributes = {"_object": content, "_object_string": "", "_header": part.header}
+        return transportable.from_dict({"attributes": attributes}).get_deserialized()
+
+    kwargs = {name: load(part) for name, part in call.kwargs.items()}
+    return load(call.function), [load(part) for part in call.args], kwargs
+
+
+class _Stream:
+    """What is written to a file descriptor, until it is read."""
+
+    def __init__(self, descriptor: int) -> None:
+        import tempfile
+
+        self._descriptor = descriptor
+        self._file = tempfile.TemporaryFile()  # noqa: SIM115 - closed by read
+        self._before = os.dup(descriptor)
+        os.dup2(self._file.fileno(), descriptor)
+
+    def read(self) -> str:
+        for stream in (sys.stdout, sys.stderr):
+            stream.flush()
+        os.dup2(self._before, self._descriptor)
+        os.close(self._before)
+        with self._file as file:
+            file.seek(0)
+            return file.read(messages.OUTPUT_LIMIT).decode("utf-8", "replace")
+
+
+if __name__ == "__main__":
+    serve()

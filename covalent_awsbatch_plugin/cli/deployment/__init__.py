@@ -1,0 +1,1 @@
+"""What ``deploy`` does: plan, change and remove the stack of cloud resources."""

@@ -1,0 +1,206 @@
+"""What ``deploy --delete`` does: end jobs, empty the bucket, remove the stack, say what stays."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import click
+
+from ...aws.calls.aws_errors import code_of
+from ...aws.model.description import FINISHED
+from ...protocol import s3_keys
+from ..shared.account import Account
+from ..shared.errors import Refusal
+from ..shared.screen import console
+from . import stack
+from .progress import Progress
+
+UNFINISHED = ("SUBMITTED", "PENDING", "RUNNABLE", "STARTING", "RUNNING")
+OURS = f"{s3_keys.PREFIX}/"
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What goes with a deployment.
+
+    Attributes:
+        bucket: The bucket's name; empty where it was never made.
+        queue: The queue's name or ARN; empty where it was never made.
+        definition: The name of the job definitions.
+        jobs: Ids of the jobs that have not ended.
+        objects: Number of the plugin's objects in the bucket.
+        foreign: Number of other objects in the bucket.
+    """
+
+    bucket: str
+    queue: str
+    definition: str
+    jobs: tuple[str, ...]
+    objects: int
+    foreign: int
+
+
+def delete_deployment(account: Account, prefix: str, again: str, *, ask: bool) -> None:
+    """Remove the stack of a prefix with the plugin's own objects, jobs and job definitions.
+
+    Raises:
+        Refusal: There is no such stack, it is busy, or CloudFormation could not delete it.
+        click.Abort: The user said no.
+    """
+    name = stack.stack_name(prefix)
+    state = stack.find_stack(account, name)
+    if state is None:
+        raise Refusal(
+            f"There is no stack {name} in {account.region}.", _name_another(account, again)
+        )
+    if state.busy:
+        stack.refuse_unusable(state, name, again)
+    contents = _contents(account, state, prefix)
+    console().print(_announcement(name, contents))
+    if ask:
+        click.confirm("Delete it?", abort=True)
+    _end_jobs(account, contents)
+    _empty(account, contents)
+    _delete_stack(account, name, state.stack_id, contents)
+    _deregister(account, contents.definition)
+    for line in _kept(account, prefix, contents):
+        console().print(line)
+
+
+def _contents(account: Account, state: stack.StackState, prefix: str) -> Contents:
+    physical = {r.name: r.physical for r in stack.resources(account, state.stack_id)}
+    bucket, queue = physical.get("Bucket", ""), physical.get("JobQueue", "")
+    keys = list(_keys(account, bucket))
+    return Contents(
+        bucket=bucket,
+        queue=queue,
+        definition=f"{prefix}-batch-jobs",
+        jobs=tuple(_unfinished(account, queue)),
+        objects=sum(key.startswith(OURS) for key in keys),
+        foreign=sum(not key.startswith(OURS) for key in keys),
+    )
+
+
+def _keys(account: Account, bucket: str) -> Iterator[str]:
+    from botocore.exceptions import ClientError
+
+    if not bucket:
+        return
+    try:
+        for page in account.client("s3").get_paginator("list_objects_v2").paginate(Bucket=bucket):
+            yield from (item["Key"] for item in page.get("Contents", ()))
+    except ClientError as error:
+        if code_of(error) != "NoSuchBucket":
+            raise
+
+
+def _unfinished(account: Account, queue: str) -> Iterator[str]:
+    from botocore.exceptions import ClientError
+
+    pages = account.client("batch").get_paginator("list_jobs")
+    try:
+        for status in UNFINISHED if queue else ():
+            for page in pages.paginate(jobQueue=queue, jobStatus=status):
+                listed = page["jobSummaryList"]
+                yield from (job["jobId"] for job in listed if job.get("status") not in FINISHED)
+    except ClientError as error:
+        # The queue of a stack that failed half-way is gone.
+        if code_of(error) != "ClientException":
+            raise
+
+
+def _announcement(name: str, contents: Contents) -> str:
+    lines = [f"This deletes the stack [bold]{name}[/]"]
+    if contents.bucket:
+        lines.append(f"  with {contents.objects} objects of the plugin in {contents.bucket}")
+    if contents.jobs:
+        lines.append(f"  and ends {len(contents.jobs)} jobs that wait or run")
+    return "\n".join(lines)
+
+
+def _end_jobs(account: Account, contents: Contents) -> None:
+    for job in contents.jobs:
+        account.client("batch").terminate_job(
+            jobId=job, reason="The deployment was deleted by 'covalent-awsbatch deploy --delete'."
+        )
+
+
+def _empty(account: Account, contents: Contents) -> None:
+    """Delete the plugin's objects; S3 deletes no bucket that holds any."""
+    s3 = account.client("s3")
+    ours = [key for key in _keys(account, contents.bucket) if key.startswith(OURS)]
+    for start in range(0, len(ours), 1000):
+        batch = [{"Key": key} for key in ours[start : start + 1000]]
+        s3.delete_objects(Bucket=contents.bucket, Delete={"Objects": batch, "Quiet": True})
+
+
+def _delete_stack(account: Account, name: str, stack_id: str, contents: Contents) -> None:
+    cloudformation = account.client("cloudformation")
+    cloudformation.delete_stack(StackName=stack_id)
+    state = _follow(account, name, stack_id)
+    if state.status == "DELETE_FAILED" and contents.foreign:
+        # All else is gone; the bucket stays for what others keep in it.
+        cloudformation.delete_stack(StackName=stack_id, RetainResources=["Bucket"])
+        state = _follow(account, name, stack_id)
+    if state.status != "DELETE_COMPLETE":
+        reason = stack.failure(account, stack_id) or state.reason
+        raise Refusal(
+            f"The stack {name} could not be deleted ({state.status}). {reason}",
+            "remove what the reason names, then try again.",
+        )
+
+
+def _follow(account: Account, name: str, stack_id: str) -> stack.StackState:
+    with Progress(f"Deleting {name}") as progress:
+        for state, resources in stack.follow(account, stack_id):
+            progress.update(state, resources)
+    return state
+
+
+def _deregister(account: Account, name: str) -> None:
+    """Deregister the revisions that the executor added; they are not the stack's."""
+    batch = account.client("batch")
+    pages = batch.get_paginator("describe_job_definitions")
+    for page in pages.paginate(jobDefinitionName=name, status="ACTIVE"):
+        for definition in page["jobDefinitions"]:
+            batch.deregister_job_definition(jobDefinition=definition["jobDefinitionArn"])
+
+
+def _kept(account: Account, prefix: str, contents: Contents) -> Iterator[str]:
+    if contents.foreign and _exists(account, contents.bucket):
+        yield (
+            f"Kept: the bucket {contents.bucket}, because it holds {contents.foreign} objects "
+            f"that the plugin did not write. A new deployment of {prefix!r} needs it gone."
+        )
+    yield (
+        "Kept: your configuration \\[executors.awsbatch], because it may name other resources by "
+        "now; images in ECR, because they may be in use; and Batch's record of ended jobs, which "
+        "AWS drops after about a week."
+    )
+    yield "[green]Deleted.[/]"
+
+
+def _exists(account: Account, bucket: str) -> bool:
+    from botocore.exceptions import ClientError
+
+    try:
+        account.client("s3").head_bucket(Bucket=bucket)
+    except ClientError:
+        return False
+    return True
+
+
+def _name_another(account: Account, again: str) -> str:
+    pages: Any = account.client("cloudformation").get_paginator("describe_stacks")
+    suffix = stack.stack_name("")
+    names = [s["StackName"] for page in pages.paginate() for s in page["Stacks"]]
+    prefixes = sorted(name.removesuffix(suffix) for name in names if name.endswith(suffix))
+    if not prefixes:
+        return (
+            "name the --region and --profile it was deployed with."
+            if not again
+            else ("check --prefix, --region and --profile.")
+        )
+    return f"prefixes that are deployed here: {', '.join(prefixes)}. Name one with --prefix."

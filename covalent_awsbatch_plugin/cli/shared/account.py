@@ -1,0 +1,146 @@
+"""The account and region that a command works on: options, credentials, clients.
+
+The same rules as the executor's: an option wins over the Covalent configuration, and the default
+profile means the SDK's own search where it does not exist. So what a command sees is what the
+Covalent server will see.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+import click
+
+from ...aws.calls.clients import client_options, config_options
+from ...aws.calls.credentials import configure
+from ...aws.model.access import Access, Identity
+from ...options import resolution
+from .configuration import read_section
+from .errors import WrongCall
+
+# A command's user waits for the answer: seconds to connect, and how often a call is tried.
+CONNECT_TIMEOUT = 5
+ATTEMPTS = 3
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+@dataclass
+class Account:
+    """Clients of one account and region, made when first asked for; safe to share by threads."""
+
+    access: Access
+    session: Any
+    _clients: dict[str, Any] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def client(self, service: str) -> Any:
+        """Return the client of a service."""
+        with self._lock:
+            if service not in self._clients:
+                self._clients[service] = self._make_client(service)
+            return self._clients[service]
+
+    def _make_client(self, service: str) -> Any:
+        from botocore.config import Config
+
+        options = {
+            **config_options(self.access),
+            "connect_timeout": CONNECT_TIMEOUT,
+            "retries": {"mode": "standard", "total_max_attempts": ATTEMPTS},
+        }
+        return self.session.client(
+            service, config=Config(**options), **client_options(self.access)
+        )
+
+    @property
+    def region(self) -> str:
+        """The region's name."""
+        return self.access.region
+
+    def identity(self) -> Identity:
+        """Return who these credentials are."""
+        answer = self.client("sts").get_caller_identity()
+        return Identity(answer["Account"], answer["Arn"].split(":")[1], answer["Arn"])
+
+
+def account_options(command: Function) -> Function:
+    """Add the options that say which account and region a command works on."""
+    for option in reversed(
+        (
+            click.option("--profile", help="AWS profile.  [default: as configured for Covalent]"),
+            click.option("--region", help="AWS region.  [default: as configured for Covalent]"),
+            click.option(
+                "--endpoint-url", help="URL of the local AWS; '' for AWS itself.", metavar="URL"
+            ),
+            click.option(
+                "--credentials",
+                metavar="FILE",
+                type=click.Path(dir_okay=False),
+                help="AWS credentials file.  [default: as configured for Covalent]",
+            ),
+        )
+    ):
+        command = option(command)
+    return command
+
+
+def access_of(options: Mapping[str, Any], configured: Mapping[str, Any]) -> Access:
+    """Return which AWS a command's options and the Covalent configuration mean.
+
+    Raises:
+        InvalidOptions: A value has the wrong form.
+    """
+    names = ("credentials", "profile", "region", "endpoint_url")
+    values = resolution.resolve(
+        {name: options.get(name) for name in names},
+        {name: configured[name] for name in names if configured.get(name)},
+    )
+    endpoint = values["endpoint_url"]
+    if not endpoint and options.get("endpoint_url") is None:
+        endpoint = os.environ.get("AWS_ENDPOINT_URL", "")
+    return Access(values["credentials_file"], values["profile"], values["region"], endpoint)
+
+
+def connect(access: Access) -> Account:
+    """Return an account, without any call to AWS.
+
+    Raises:
+        CredentialsFailed: There is no such credentials file or profile.
+        WrongCall: AWS has no such region.
+    """
+    import boto3
+    import botocore.session
+
+    core = botocore.session.Session()
+    configure(core, access)
+    session = boto3.Session(botocore_session=core, region_name=access.region)
+    if not access.endpoint_url:
+        _check_region(session, access.region)
+    return Account(access, session)
+
+
+def connect_from(options: Mapping[str, Any]) -> Account:
+    """Return the account of a command's options and the Covalent configuration."""
+    return connect(access_of(options, read_section()))
+
+
+def _check_region(session: Any, region: str) -> None:
+    known = [
+        name
+        for partition in session.get_available_partitions()
+        for name in session.get_available_regions("batch", partition)
+    ]
+    if region in known:
+        return
+    like = difflib.get_close_matches(region, known, n=3)
+    hint = f"did you mean {' or '.join(like)}? " if like else ""
+    raise WrongCall(
+        f"AWS Batch has no region {region!r} that this boto3 knows.",
+        f"{hint}Name one with --region; for a newer region, upgrade boto3.",
+    )

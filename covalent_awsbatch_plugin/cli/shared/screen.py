@@ -1,0 +1,32 @@
+"""What the commands show: the console and tables."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+
+def console(*, stderr: bool = False) -> Console:
+    """Return the console on standard output, or standard error, as it is now."""
+    from rich.console import Console
+
+    return Console(highlight=False, soft_wrap=True, stderr=stderr)
+
+
+def table(*columns: str, title: str | None = None) -> Table:
+    """Return an empty table in the commands' look."""
+    from rich.box import ROUNDED
+    from rich.table import Table
+
+    made = Table(title=title, box=ROUNDED, title_justify="left")
+    for column in columns:
+        made.add_column(column, overflow="fold")
+    return made
+
+
+def harmless(line: str) -> str:
+    """Return a line without terminal escapes and other control characters."""
+    return "".join(c if c.isprintable() or c == "\t" else "\ufffd" for c in line.rstrip("\r\n"))

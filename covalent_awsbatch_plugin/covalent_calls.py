@@ -1,0 +1,181 @@
+"""Between what Covalent hands to an executor and the parts of an envelope.
+
+Nothing is unpickled here. Large contents are cut, encoded and decoded in pieces: a payload of a
+hundred megabytes must not be in memory three times.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from .protocol import messages, s3_keys
+
+PIECE = 4 * 1024 * 1024
+
+# A text that is put together grows by this much; it is copied until the interpreter has seen
+# some turns of the loop, so these are short.
+TEXT_PIECE = 256 * 1024
+
+Write = Callable[[Path], None]
+
+
+@dataclass
+class Packed:
+    """A call in parts, and what writes those that are objects of their own, by key."""
+
+    dispatch_id: str
+    inline_limit: int = messages.INLINE_LIMIT
+    large: dict[str, Write] = field(default_factory=dict)
+
+    def transportable(self, transportable: Any) -> messages.Part:
+        """Pack a TransportableObject. Its string form is left out: no worker reads it."""
+        text = transportable.get_serialized()
+        return self._part("transportable", text, transportable.header)
+
+    def pickle(self, content: bytes) -> messages.Part:
+        """Pack a pickle."""
+        return self._part("pickle", content, {})
+
+    def _part(self, kind: str, content: str | bytes, header: dict[str, Any]) -> messages.Part:
+        size = len(content)
+        if size <= self.inline_limit:
+            data = content.encode("ascii") if isinstance(content, str) else content
+            return messages.Part(kind, data=data, size=size, header=header)
+        key = s3_keys.blob_key(self.dispatch_id, _digest(content))
+        self.large[key] = partial(_write, content)
+        return messages.Part(kind, key=key, size=size, header=header)
+
+
+def _pieces(content: str | bytes) -> Iterator[bytes]:
+    for start in range(0, len(content), PIECE):
+        piece = content[start : start + PIECE]
+        yield piece.encode("ascii") if isinstance(piece, str) else piece
+
+
+def _digest(content: str | bytes) -> str:
+    digest = hashlib.sha256()
+    for piece in _pieces(content):
+        digest.update(piece)
+    return digest.hexdigest()
+
+
+def _write(content: str | bytes, path: Path) -> None:
+    with path.open("wb") as file:
+        file.writelines(_pieces(content))
+
+
+def is_covalent_call(function: Callable[..., Any]) -> bool:
+    """Tell whether this is the call that Covalent's server makes of an electron."""
+    return (
+        isinstance(function, partial)
+        and len(function.args) == 3
+        and getattr(function.func, "__name__", "") == "wrapper_fn"
+        and getattr(function.func, "__module__", "") == "covalent.executor.utils.wrappers"
+    )
+
+
+def is_large(function: Callable[..., Any], args: list[Any], kwargs: Mapping[str, Any]) -> bool:
+    """Tell whether packing the call takes long enough to want a thread."""
+    if not is_covalent_call(function):
+        return True
+    objects = (function.args[0], *args, *kwargs.values())  # type: ignore[attr-defined]
+    return sum(len(o.get_serialized()) for o in objects) > messages.INLINE_LIMIT
+
+
+def pack(
+    function: Callable[..., Any],
+    args: list[Any],
+    kwargs: Mapping[str, Any],
+    dispatch_id: str,
+    outcome_prefix: str,
+) -> tuple[messages.Task, dict[str, Write]]:
+    """Return a call's envelope, and what writes its large parts, by key."""
+    packed = Packed(dispatch_id)
+    call = (_pack_covalent if is_covalent_call(function) else _pack_any)(
+        packed, function, args, kwargs
+    )
+    task = messages.Task(
+        name=function_name(function),
+        python=python_version(function),
+        call=call,
+        outcome_prefix=outcome_prefix,
+    )
+    return task, packed.large
+
+
+def pack_inline(
+    function: Callable[..., Any], args: list[Any], kwargs: Mapping[str, Any]
+) -> messages.Task:
+    """Return the envelope of Covalent's call of an electron, with every part in it."""
+    call = _pack_covalent(Packed("", sys.maxsize), function, args, kwargs)
+    return messages.Task(function_name(function), python_version(function), call, "")
+
+
+def _pack_covalent(
+    packed: Packed, function: Any, args: list[Any], kwargs: Mapping[str, Any]
+) -> messages.Call:
+    user_function, before, after = function.args
+    return messages.Call(
+        function=packed.transportable(user_function),
+        args=tuple(packed.transportable(arg) for arg in args),
+        kwargs={name: packed.transportable(arg) for name, arg in kwargs.items()},
+        before=tuple(_hook(packed, hook) for hook in before),
+        after=tuple(_hook(packed, hook) for hook in after),
+    )
+
+
+def _hook(packed: Packed, hook: Any) -> tuple[messages.Part, messages.Part, messages.Part, str]:
+    function, args, kwargs, returned_as = hook
+    return (
+        packed.transportable(function),
+        packed.transportable(args),
+        packed.transportable(kwargs),
+        returned_as,
+    )
+
+
+def _pack_any(
+    packed: Packed, function: Any, args: list[Any], kwargs: Mapping[str, Any]
+) -> messages.Call:
+    import cloudpickle
+
+    return messages.Call(packed.pickle(cloudpickle.dumps((function, list(args), dict(kwargs)))))
+
+
+def function_name(function: Callable[..., Any]) -> str:
+    """Return the name of the user's function."""
+    if is_covalent_call(function):
+        return str(function.args[0].header["attrs"]["name"])  # type: ignore[attr-defined]
+    return str(getattr(function, "__name__", type(function).__name__))
+
+
+def python_version(function: Callable[..., Any]) -> str:
+    """Return the version of the Python that pickled the user's function."""
+    if is_covalent_call(function):
+        return str(function.args[0].header["py_version"])  # type: ignore[attr-defined]
+    return sys.version.split()[0]
+
+
+def read_text(path: Path) -> str:
+    """Return an ASCII file's text, of which there is never a second copy in memory."""
+    text = ""
+    with path.open("rb") as file:
+        # CPython extends the string in place; 3.11 only in a loop such as this one, not in a
+        # "while piece := ...".
+        for piece in iter(partial(file.read, TEXT_PIECE), b""):
+            text += piece.decode("ascii")
+    return text
+
+
+def transportable(part: messages.Part, content: str) -> Any:
+    """Return a result as Covalent's TransportableObject, without unpickling it."""
+    from covalent._workflow.transportable_object import TransportableObject
+
+    attributes = {"_object": content, "_object_string": part.string, "_header": part.header}
+    return TransportableObject.from_dict({"attributes": attributes})

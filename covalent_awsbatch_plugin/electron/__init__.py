@@ -1,0 +1,1 @@
+"""One electron's run, from the executor's options to a result."""

@@ -1,0 +1,200 @@
+"""One electron's run: from the executor's options to a request, from a settled job to a result."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from .. import covalent_calls
+from ..aws.backend import Backend, backends
+from ..aws.jobs.outcomes import fetch_result, find_outcome
+from ..aws.model.task import Cancelled, Running, Settled, TaskRequest, was_cancelled
+from ..builtin_nodes import detection
+from ..builtin_nodes.processes import PROCESSES, NodeUnavailable, processes
+from ..errors import BatchTaskError, OutcomeMissing, OutcomeUnreadable
+from ..failures.diagnosis import diagnose
+from ..failures.evidence import Case
+from ..options import resolution
+from ..protocol import envelope, messages
+from .request import Executor, task_request
+
+log = logging.getLogger("covalent_awsbatch_plugin")
+
+
+async def run_electron(
+    executor: Executor,
+    function: Callable[..., Any],
+    args: list[Any],
+    kwargs: dict[str, Any],
+    metadata: dict[str, Any],
+) -> Any:
+    """Run a function as a job.
+
+    Raises:
+        BatchTaskError: The task failed, or could not be run.
+        Cancelled: The task was cancelled.
+    """
+    resolution.validate(vars(executor))
+    if not executor.glue_on_batch and detection.is_builtin(function):
+        outcome = await _run_on_host(function, args, kwargs, metadata)
+        if outcome is not None:
+            return _builtin_result(executor, outcome)
+    request = task_request(executor, function, metadata)
+    async with backends.use(executor.access) as backend, backend.task(request) as running:
+        if await _ask(executor.get_cancel_requested(), "whether it was cancelled"):
+            running.cancel()
+        task, large = await _pack(backend, request, function, args, kwargs)
+
+        async def submitted(job_id: str) -> None:
+            await _ask(executor.set_job_handle(job_id), "to note its job's id")
+
+        settled = await backend.execute(request, running, task, large, submitted)
+        return await _conclude(executor, backend, running, request, settled, task.call)
+
+
+async def _run_on_host(
+    function: Callable[..., Any], args: list[Any], kwargs: dict[str, Any], metadata: dict[str, Any]
+) -> messages.Outcome | None:
+    """Run one of Covalent's own nodes on the server's host; return None where it cannot."""
+    if not detection.fits(function, args, kwargs):
+        return None
+    task = covalent_calls.pack_inline(function, args, kwargs)
+    try:
+        async with processes.use(PROCESSES) as hosted:
+            return await hosted.run(envelope.encode_task(task))
+    except NodeUnavailable as error:
+        node = f"{metadata['dispatch_id']}:{metadata['node_id']}"
+        log.info("AWS Batch: node %s goes to Batch, not on the server's host: %s", node, error)
+        return None
+
+
+def _builtin_result(executor: Executor, outcome: messages.Outcome) -> Any:
+    _print_output(executor, outcome)
+    part = outcome.result
+    if outcome.status == messages.RETURNED and part is not None and part.data is not None:
+        return covalent_calls.transportable(part, part.data.decode("ascii", "replace"))
+    error = diagnose(Case(job_id="none; it ran on the Covalent server's host", outcome=outcome))
+    raise error or OutcomeMissing()
+
+
+def _print_output(executor: Executor, outcome: messages.Outcome) -> None:
+    print(outcome.stdout, end="", file=executor.task_stdout or sys.stdout)
+    print(outcome.stderr, end="", file=executor.task_stderr or sys.stderr)
+    print(outcome.traceback, end="", file=executor.task_stderr or sys.stderr)
+
+
+async def _ask(question: Any, what: str) -> Any:
+    """Ask the Covalent server something; a server that does not answer must not end the task."""
+    try:
+        return await question
+    except (RuntimeError, TimeoutError, asyncio.TimeoutError) as error:
+        # Its database was locked. After that it answers nothing about this task any more.
+        log.warning("AWS Batch: Covalent could not be asked %s: %r", what, error)
+    except AttributeError:
+        log.debug("AWS Batch: run() was called by hand; there is no server to ask")
+    return None
+
+
+async def _pack(
+    backend: Backend,
+    request: TaskRequest,
+    function: Callable[..., Any],
+    args: list[Any],
+    kwargs: dict[str, Any],
+) -> tuple[messages.Task, dict[str, covalent_calls.Write]]:
+    arguments = (function, args, kwargs, request.dispatch_id, request.prefix)
+    if not covalent_calls.is_large(function, args, kwargs):
+        return covalent_calls.pack(*arguments)
+    loop = asyncio.get_running_loop()
+    return await loop.run_in_executor(backend.session.threads, covalent_calls.pack, *arguments)
+
+
+async def upload(
+    executor: Executor,
+    backend: Backend,
+    function: Callable[..., Any],
+    args: list[Any],
+    kwargs: dict[str, Any],
+    metadata: dict[str, Any],
+) -> None:
+    """Put a task into the bucket, from where ``submit_task`` takes it."""
+    request = task_request(executor, function, metadata)
+    task, large = await _pack(backend, request, function, args, kwargs)
+    await backend.upload(request, task, large)
+
+
+async def query(
+    executor: Executor, backend: Backend, metadata: dict[str, Any]
+) -> tuple[Any, str, str]:
+    """Return the result, stdout and stderr that a task left in the bucket."""
+    request = task_request(executor, None, metadata)
+    storage = backend.storage(request.bucket, request.cache_dir)
+    settled = await find_outcome(storage, request)
+    outcome = settled.outcome
+    error = diagnose(_case(executor, request, settled))
+    if error is not None or outcome is None:
+        raise error or OutcomeMissing()
+    return await _result(backend, request, outcome), outcome.stdout, outcome.stderr
+
+
+def _case(executor: Executor, request: TaskRequest, settled: Settled) -> Case:
+    return Case(
+        job_id=settled.job_id,
+        job=settled.job,
+        outcome=settled.outcome,
+        unreadable=settled.unreadable,
+        time_limit=request.time_limit,
+        memory=executor.memory,
+        python=request.definition.python,
+        bucket=request.bucket,
+        logs=settled.log_tails,
+        links=settled.links,
+    )
+
+
+async def _conclude(
+    executor: Executor,
+    backend: Backend,
+    running: Running,
+    request: TaskRequest,
+    settled: Settled,
+    call: messages.Call,
+) -> Any:
+    """Hand over the task's output, and return its result or raise what became of it."""
+    outcome = settled.outcome
+    if outcome is not None:
+        _print_output(executor, outcome)
+    error = diagnose(_case(executor, request, settled))
+    if error is not None or outcome is None:
+        if running.cancelled or was_cancelled(settled.job):
+            raise Cancelled
+        raise error or OutcomeMissing()
+    if outcome.result is None or outcome.result.kind != call.function.kind:
+        raise _unreadable(settled, "its result is not of the kind that the task returns")
+    return await _result(backend, request, outcome)
+
+
+async def _result(backend: Backend, request: TaskRequest, outcome: messages.Outcome) -> Any:
+    part = outcome.result
+    if part is None:
+        return None
+    storage = backend.storage(request.bucket, request.cache_dir)
+    if part.kind == "transportable":
+        if part.data is not None:
+            return covalent_calls.transportable(part, part.data.decode("ascii", "replace"))
+        text = await fetch_result(storage, request, part, covalent_calls.read_text)
+        return covalent_calls.transportable(part, text)
+    import cloudpickle
+
+    # Only for a function that was given to run() by hand: who called it wants the object.
+    if part.data is not None:
+        return cloudpickle.loads(part.data)
+    return cloudpickle.loads(await fetch_result(storage, request, part, Path.read_bytes))
+
+
+def _unreadable(settled: Settled, why: str) -> BatchTaskError:
+    return OutcomeUnreadable(f"{why}.", evidence=f"Job: {settled.job_id}")

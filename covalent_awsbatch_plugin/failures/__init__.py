@@ -1,0 +1,1 @@
+"""From what is known of a finished job to the error that explains it."""

@@ -1,0 +1,1 @@
+"""HTTP: the server, requests as operations, responses in each service's protocol."""

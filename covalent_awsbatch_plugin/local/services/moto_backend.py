@@ -1,0 +1,139 @@
+"""The parts of moto that jobs need: queues, definitions, tags, log streams. All of it is here."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Place:
+    """An account and region."""
+
+    account: str
+    region: str
+
+
+@dataclass(frozen=True)
+class Queue:
+    """A job queue."""
+
+    name: str
+    arn: str
+    enabled: bool
+
+
+def queue(place: Place, reference: str) -> Queue | None:
+    """Return a queue by its name or ARN."""
+    found = _batch(place).get_job_queue(reference)
+    return found and Queue(found.name, found.arn, found.state == "ENABLED")
+
+
+def definition(place: Place, reference: str) -> dict[str, Any] | None:
+    """Return an active job definition as DescribeJobDefinitions tells it.
+
+    Args:
+        place: Where.
+        reference: Its ARN, ``name:revision``, or its name for the latest active revision.
+    """
+    name, _, revision = reference.rpartition("job-definition/")[2].partition(":")
+    active = [
+        each
+        for each in list(_batch(place)._job_definitions.values())
+        if each.name == name and each.status == "ACTIVE"
+    ]
+    if revision:
+        active = [each for each in active if str(each.revision) == revision]
+    if not active:
+        return None
+    latest = max(active, key=lambda each: int(each.revision))
+    return copy.deepcopy(dict(latest.describe()))
+
+
+def tag(place: Place, arn: str, tags: Mapping[str, str]) -> None:
+    """Tag a resource of Batch."""
+    _batch(place).tag_resource(arn, dict(tags))
+
+
+def tags(place: Place, arn: str) -> dict[str, str]:
+    """Return the tags of a resource of Batch."""
+    return dict(_batch(place).list_tags_for_resource(arn))
+
+
+def open_log(place: Place, group: str, stream: str, create_group: bool) -> bool:
+    """Make a log stream; tell whether its group was there or was made."""
+    logs = _logs(place)
+    if create_group:
+        logs.ensure_log_group(group)
+    if group not in logs.groups:
+        return False
+    logs.ensure_log_stream(group, stream)
+    return True
+
+
+def write_log(place: Place, group: str, stream: str, milliseconds: int, message: str) -> None:
+    """Add an event to a log stream; where that was deleted meanwhile, it is lost, as on AWS."""
+    found = _logs(place).groups.get(group)
+    if found is not None and stream in found.streams:
+        event = {"timestamp": milliseconds, "message": message}
+        found.put_log_events(stream, [event])
+
+
+def account_of_key(access_key: str) -> str:
+    """Return the account of an access key; the default one's where moto knows none."""
+    from moto.iam.models import get_account_id_from
+
+    return str(get_account_id_from(access_key))
+
+
+def account_of_bucket(bucket: str, region: str) -> str | None:
+    """Return the account that owns a bucket; None where there is no such bucket."""
+    from moto.s3.models import s3_backends
+    from moto.utilities.utils import get_partition
+
+    partition = get_partition(region)
+    for account, backends in list(s3_backends.items()):
+        if bucket in backends[partition].buckets:
+            return str(account)
+    return None
+
+
+def application() -> Any:
+    """Return moto's WSGI application, every service of AWS."""
+    from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+
+    return DomainDispatcherApplication(create_backend_app)
+
+
+def install_patches() -> None:
+    """Patch what moto lacks outside of jobs; doing it twice does no harm."""
+    from . import batch_queues, cloudformation, iam_simulation
+
+    if not _PATCHED:
+        for part in (cloudformation, iam_simulation, batch_queues):
+            part.install()
+        _PATCHED.append(True)
+
+
+_PATCHED: list[bool] = []
+
+
+def forget_everything() -> None:
+    """Forget all that moto holds."""
+    from moto.moto_api._internal.models import moto_api_backend
+
+    moto_api_backend.reset()
+
+
+def _batch(place: Place) -> Any:
+    from moto.batch.models import batch_backends
+
+    return batch_backends[place.account][place.region]
+
+
+def _logs(place: Place) -> Any:
+    from moto.logs.models import logs_backends
+
+    return logs_backends[place.account][place.region]

@@ -1,0 +1,152 @@
+"""The options' values: arguments over configuration over defaults, converted and checked."""
+
+from __future__ import annotations
+
+import difflib
+import logging
+import sys
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from ..errors import InvalidOptions
+from .table import BY_NAME, INHERITED, OPTIONS, Option
+
+SECTION = "executors.awsbatch"
+
+log = logging.getLogger("covalent_awsbatch_plugin")
+
+_warned: set[str] = set()
+
+# The image that release 0.42 wrote into every configuration file by itself: nobody's choice, and
+# its Python is not the client's. It is taken to mean the default.
+DEFAULT_IMAGE_0_42 = "public.ecr.aws/covalent/covalent-executor-base:stable"
+
+
+def defaults(documented_only: bool = False) -> dict[str, Any]:
+    """Return every option's default by name."""
+    return {o.name: o.default for o in OPTIONS if o.documented or not documented_only}
+
+
+def default_image(version: str = "") -> str:
+    """Return the official slim image of a Python version, by default the running one's."""
+    minor = ".".join((version or sys.version.split()[0]).split(".")[:2])
+    return f"public.ecr.aws/docker/library/python:{minor}-slim"
+
+
+def nearest(name: str) -> str:
+    """Return the option whose name is most like ``name``, or nothing."""
+    found = difflib.get_close_matches(name, [*BY_NAME, *INHERITED], n=1, cutoff=0.5)
+    return found[0] if found else ""
+
+
+def configured() -> dict[str, Any]:
+    """Return the section of Covalent's configuration; it has none before Covalent is imported."""
+    from covalent._shared_files.config import get_config
+
+    try:
+        return dict(get_config(SECTION))
+    except KeyError:
+        return {}
+
+
+def report_unknown(unknown: Mapping[str, Any], configured: Mapping[str, Any]) -> None:
+    """Warn of unknown keys of the configuration, each once; refuse unknown arguments of a call.
+
+    Raises:
+        TypeError: An argument has an unknown name.
+    """
+    for name in unknown:
+        likely = nearest(name)
+        hint = f"; did you mean {likely!r}?" if likely else ""
+        if name not in configured:
+            raise TypeError(f"AWSBatchExecutor has no option {name!r}{hint}")
+        if name not in _warned:
+            _warned.add(name)
+            message = "AWS Batch: the key %r in [%s] is unknown and ignored%s"
+            log.warning(message, name, SECTION, hint)
+
+
+def resolve(arguments: Mapping[str, Any], configured: Mapping[str, Any]) -> dict[str, Any]:
+    """Return every option's value by attribute name: argument, else configuration, else default.
+
+    An argument that is not None wins, also 0 and an empty text. Values of the configuration that
+    are text, as ``covalent deploy`` writes them, become numbers.
+
+    Raises:
+        InvalidOptions: Values are of the wrong type or out of bounds; it names all of them.
+    """
+    values, wrong = {}, []
+    for option in OPTIONS:
+        value = _first(arguments.get(option.name), configured.get(option.name), option.default)
+        converted, problem = _convert(option, value)
+        values[option.attr] = converted
+        if problem:
+            wrong.append(_complaint(option, value, problem))
+    if values["container_image_uri"] == DEFAULT_IMAGE_0_42:
+        values["container_image_uri"] = ""
+    _refuse(wrong)
+    return values
+
+
+def validate(values: Mapping[str, Any]) -> None:
+    """Check the values of an executor's attributes.
+
+    Raises:
+        InvalidOptions: Values are of the wrong type or out of bounds; it names all of them.
+    """
+    _refuse(
+        _complaint(option, values[option.attr], problem)
+        for option in OPTIONS
+        if (problem := _convert(option, values[option.attr])[1])
+    )
+
+
+def _first(*values: Any) -> Any:
+    return next(value for value in values if value is not None)
+
+
+def _convert(option: Option, value: Any) -> tuple[Any, str | None]:
+    if isinstance(value, str) and option.kind in (int, float, bool):
+        value = _number(option.kind, value)
+    if option.kind is float and isinstance(value, int) and not isinstance(value, bool):
+        return value, option.check(value)
+    if option.kind is int and isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if option.kind is dict and isinstance(value, Mapping):
+        value = dict(value)
+    if option.kind is str and hasattr(value, "__fspath__"):
+        value = str(value)
+    if not isinstance(value, option.kind) or (option.kind is not bool and isinstance(value, bool)):
+        return value, f"must be {_WORDS[option.kind]}"
+    return value, option.check(value)
+
+
+_WORDS = {
+    str: "text",
+    int: "a whole number",
+    float: "a number",
+    bool: "true or false",
+    dict: "a table of names and values",
+}
+
+
+def _number(kind: type, text: str) -> Any:
+    if kind is bool:
+        return {"true": True, "false": False}.get(text.strip().lower(), text)
+    try:
+        number = float(text)
+    except ValueError:
+        return text
+    return int(number) if number.is_integer() else number
+
+
+def _complaint(option: Option, value: Any, problem: str) -> str:
+    # What is in these may be secret; the problem itself names the key.
+    shown = "" if option.kind is dict else f" is {value!r}, but"
+    return f"{option.name}{shown} {problem}"
+
+
+def _refuse(wrong: Iterable[str]) -> None:
+    listed = list(wrong)
+    if listed:
+        raise InvalidOptions("; ".join(listed) + ".")

@@ -1,0 +1,1 @@
+"""What server and job agree on. Standard library only: it travels to the job."""

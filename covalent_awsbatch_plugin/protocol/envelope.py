@@ -1,0 +1,216 @@
+"""Envelopes: the bytes of a task or an outcome, written on one side and read on the other.
+
+An envelope is one object: eight bytes of magic, the header's length as four bytes, a JSON header,
+and the small parts one after the other. A part in the header either says where it lies in the
+envelope or names the object that holds it.
+
+Nothing is unpickled here, and whatever bytes are read, BadEnvelope is all that comes of it. The
+worker's copy travels with the task, so only the standard library is used.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from .messages import STATUSES, Call, Outcome, Part, Task
+
+FORMAT = 1
+MAGIC = b"cvltaws\x01"
+
+# The largest header that is believed: a corrupt length must not make us allocate gigabytes.
+HEADER_LIMIT = 64 * 1024 * 1024
+
+
+class BadEnvelope(ValueError):
+    """These bytes are not an envelope of this format."""
+
+
+class _Packer:
+    """Collects the small parts of an envelope and says where each lies."""
+
+    def __init__(self) -> None:
+        self.body: list[bytes] = []
+        self.length = 0
+
+    def pack(self, part: Part) -> dict[str, Any]:
+        packed: dict[str, Any] = {"kind": part.kind, "size": part.size}
+        if part.header:
+            packed["header"] = part.header
+        if part.string:
+            packed["string"] = part.string
+        if part.data is None:
+            packed["key"] = part.key
+            return packed
+        packed.update(at=self.length, size=len(part.data))
+        self.body.append(part.data)
+        self.length += len(part.data)
+        return packed
+
+    def join(self, header: dict[str, Any]) -> bytes:
+        encoded = json.dumps(header, separators=(",", ":")).encode("utf-8")
+        return b"".join((MAGIC, len(encoded).to_bytes(4, "big"), encoded, *self.body))
+
+
+def encode_task(task: Task) -> bytes:
+    """Return the bytes of a task's envelope."""
+    packer = _Packer()
+    call = task.call
+    header = {
+        "format": FORMAT,
+        "type": "task",
+        "name": task.name,
+        "python": task.python,
+        "outcome_prefix": task.outcome_prefix,
+        "function": packer.pack(call.function),
+        "args": [packer.pack(part) for part in call.args],
+        "kwargs": {key: packer.pack(part) for key, part in call.kwargs.items()},
+        "before": [[*map(packer.pack, hook[:3]), hook[3]] for hook in call.before],
+        "after": [[*map(packer.pack, hook[:3]), hook[3]] for hook in call.after],
+    }
+    return packer.join(header)
+
+
+def encode_outcome(outcome: Outcome) -> bytes:
+    """Return the bytes of an outcome's envelope."""
+    packer = _Packer()
+    header = {
+        "format": FORMAT,
+        "type": "outcome",
+        "status": outcome.status,
+        "attempt": outcome.attempt,
+        "exit_code": outcome.exit_code,
+        "error": outcome.error,
+        "traceback": outcome.traceback,
+        "started": outcome.started,
+        "ended": outcome.ended,
+        "peak_memory": outcome.peak_memory,
+        "python": outcome.python,
+        "result": packer.pack(outcome.result) if outcome.result else None,
+        "stdout": packer.pack(text_part(outcome.stdout)),
+        "stderr": packer.pack(text_part(outcome.stderr)),
+    }
+    return packer.join(header)
+
+
+def text_part(text: str) -> Part:
+    """Return a part that holds ``text``; lone surrogates become question marks."""
+    return Part("text", data=text.encode("utf-8", "replace"))
+
+
+def _open(envelope: bytes, wanted: str) -> tuple[dict[str, Any], memoryview]:
+    if not envelope.startswith(MAGIC):
+        raise BadEnvelope("it does not start as an envelope does")
+    start = len(MAGIC) + 4
+    length = int.from_bytes(envelope[len(MAGIC) : start], "big")
+    if length > HEADER_LIMIT or start + length > len(envelope):
+        raise BadEnvelope("its header is cut short")
+    try:
+        header = json.loads(envelope[start : start + length].decode("utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise BadEnvelope("its header is not JSON") from error
+    if not isinstance(header, dict) or header.get("format") != FORMAT:
+        raise BadEnvelope("it is of another format")
+    if header.get("type") != wanted:
+        raise BadEnvelope(f"it holds no {wanted}")
+    return header, memoryview(envelope)[start + length :]
+
+
+def _unpack(packed: Any, body: memoryview) -> Part:
+    if packed["kind"] not in ("transportable", "pickle", "text"):
+        raise BadEnvelope("it has a part of an unknown kind")
+    size, key = packed["size"], packed.get("key")
+    header, string = packed.get("header", {}), packed.get("string", "")
+    if not (isinstance(header, dict) and isinstance(string, str) and _is_count(size)):
+        raise BadEnvelope("a part's description is of the wrong type")
+    if key is not None:
+        if not isinstance(key, str):
+            raise BadEnvelope("a part's key is no text")
+        return Part(packed["kind"], key=key, size=size, header=header, string=string)
+    at = packed["at"]
+    if not _is_count(at) or at + size > len(body):
+        raise BadEnvelope("a part lies outside of it")
+    data = bytes(body[at : at + size])
+    return Part(packed["kind"], data=data, size=size, header=header, string=string)
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
+def _typed(header: dict[str, Any], **types: Any) -> dict[str, Any]:
+    for name, kind in types.items():
+        if not isinstance(header[name], kind) or isinstance(header[name], bool):
+            raise BadEnvelope(f"its {name} is of the wrong type")
+    return {name: header[name] for name in types}
+
+
+def _hooks(packed: Any, body: memoryview) -> tuple[tuple[Part, Part, Part, str], ...]:
+    return tuple(
+        (_unpack(f, body), _unpack(a, body), _unpack(k, body), str(retval))
+        for f, a, k, retval in packed
+    )
+
+
+def decode_task(envelope: bytes) -> Task:
+    """Read a task's envelope.
+
+    Raises:
+        BadEnvelope: The bytes are not a task's envelope.
+    """
+    header, body = _open(envelope, "task")
+    try:
+        call = Call(
+            function=_unpack(header["function"], body),
+            args=tuple(_unpack(part, body) for part in header["args"]),
+            kwargs={str(key): _unpack(part, body) for key, part in header["kwargs"].items()},
+            before=_hooks(header["before"], body),
+            after=_hooks(header["after"], body),
+        )
+        return Task(call=call, **_typed(header, name=str, python=str, outcome_prefix=str))
+    except BadEnvelope:
+        raise
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise BadEnvelope(f"its header lacks what a task has ({error})") from error
+
+
+def decode_outcome(envelope: bytes) -> Outcome:
+    """Read an outcome's envelope. Nothing in it is unpickled.
+
+    Raises:
+        BadEnvelope: The bytes are not an outcome's envelope.
+    """
+    header, body = _open(envelope, "outcome")
+    number = (int, float)
+    try:
+        if header["status"] not in STATUSES:
+            raise BadEnvelope("its status is unknown")
+        result = header["result"]
+        return Outcome(
+            result=None if result is None else _unpack(result, body),
+            stdout=_text(header["stdout"], body),
+            stderr=_text(header["stderr"], body),
+            **_typed(
+                header,
+                status=str,
+                attempt=int,
+                exit_code=int,
+                error=str,
+                traceback=str,
+                started=number,
+                ended=number,
+                peak_memory=int,
+                python=str,
+            ),
+        )
+    except BadEnvelope:
+        raise
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise BadEnvelope(f"its header lacks what an outcome has ({error})") from error
+
+
+def _text(packed: Any, body: memoryview) -> str:
+    part = _unpack(packed, body)
+    if part.data is None:
+        raise BadEnvelope("an output stream is not inside it")
+    return part.data.decode("utf-8", "replace")
