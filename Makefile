@@ -3,20 +3,34 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+LOCK := requirements-dev.txt
 EXAMPLE ?= examples/svm.py
 
-.PHONY: help demo test test-containers check format bench docs clean
+.PHONY: help environment lock demo test test-containers check format bench docs clean
 
 help:  ## Show this list.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "make %-16s %s\n", $$1, $$2}'
 
-# One environment serves every command. pip's own release matters: old ones take minutes to
-# resolve Covalent's open requirements.
-$(VENV)/installed: pyproject.toml
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --upgrade "pip>=25"
-	$(BIN)/python -m pip install --quiet --editable ".[dev,docs,bench]"
+# One environment serves every command. Everything in it comes from the lock, also the pip that
+# installs and the setuptools that builds: Covalent has no wheel, and the build environments that
+# pip makes by itself take whatever setuptools is the newest.
+$(VENV)/installed: pyproject.toml $(LOCK)
+	@echo "Installing the packages of $(LOCK) into $(VENV); this takes about a minute ..."
+	@$(PYTHON) -m venv $(VENV)
+	@awk '/^[^ ]/ { keep = /^(pip|setuptools)==/ } keep' requirements-dev.txt > $(VENV)/builders.txt
+	@$(BIN)/python -m pip install --quiet --require-hashes --requirement $(VENV)/builders.txt
+	@$(BIN)/python -m pip install --quiet --require-hashes --no-deps --no-build-isolation --requirement $(LOCK)
+# setuptools warns of every editable installation.
+	@PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
+
+environment: $(VENV)/installed  ## Make the environment of the other commands, .venv, from the lock.
+
+# No address and no folder of this machine's package indexes gets into the file.
+lock: $(VENV)/installed  ## Renew the lock, requirements-dev.txt, with the newest releases.
+	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.10 --all-extras --generate-hashes \
+		--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" \
+		--output-file requirements-dev.txt pyproject.toml
 
 demo: $(VENV)/installed  ## Run an example (EXAMPLE=...) on a local AWS and a Covalent server of its own.
 	$(BIN)/python examples/demo.py $(EXAMPLE)
@@ -45,4 +59,4 @@ docs: $(VENV)/installed  ## Build the documentation into docs/_build/html.
 	$(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build/html
 
 clean:  ## Remove what the other commands made.
-	rm -rf $(VENV) build docs/_build .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .venv .venv-* build docs/_build .pytest_cache .mypy_cache .ruff_cache

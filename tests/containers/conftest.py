@@ -11,10 +11,10 @@ import pytest
 from covalent_awsbatch_plugin.local import LocalAws
 from covalent_awsbatch_plugin.local.runners.engine import NoEngine
 from tests.end_to_end.conftest import executor, run, server
+from tests.pythons import OURS, Python
 
-from . import dockerd, index, pythons
+from . import dockerd, index
 from .images import Images
-from .pythons import Python
 
 __all__ = ["executor", "run", "server"]
 
@@ -53,7 +53,7 @@ def python() -> Callable[[str], Python]:
     """Finds a Python of this machine; the test is skipped where there is none."""
 
     def find(minor: str) -> Python:
-        found = pythons.find(minor)
+        found = find(minor)
         if found is None:
             pytest.skip(f"this machine has no Python {minor}")
         return found
@@ -64,7 +64,7 @@ def python() -> Callable[[str], Python]:
 @pytest.fixture(scope="session")
 def ours(python: Callable[[str], Python]) -> Python:
     """The Python that runs these tests."""
-    return python(pythons.OURS)
+    return python(OURS)
 
 
 @pytest.fixture(scope="session")

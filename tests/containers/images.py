@@ -20,11 +20,11 @@ from pathlib import Path
 import docker
 
 from covalent_awsbatch_plugin.electron.request import BOUNDS, REQUIREMENTS
+from tests.pythons import OURS, Python
 
 from . import rootfs
 from .dockerd import CACHE
 from .index import Index
-from .pythons import OURS, Python
 
 REPOSITORY = "covalent-awsbatch-test"
 # As in the official images.

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from packaging.requirements import Requirement
 
-from .pythons import Python
+from tests.pythons import Python
 
 # Of glibc and the compilers' runtimes whatever a wheel may link to.
 RUNTIME = re.compile(

@@ -16,12 +16,12 @@ from covalent.executor.utils.wrappers import wrapper_fn
 from covalent_awsbatch_plugin.awsbatch import AWSBatchExecutor
 from covalent_awsbatch_plugin.errors import BatchTaskError
 from covalent_awsbatch_plugin.local import LocalAws
+from tests.pythons import CLAIMED, OURS, Python
 
 from .images import Images
 from .index import UNREACHABLE, Index
-from .pythons import OURS, VERSIONS, Python
 
-OTHER = next(minor for minor in VERSIONS if minor != OURS)
+OTHER = next(minor for minor in CLAIMED if minor != OURS)
 
 # Runs in a container: pickles a function with the Python that is to run it.
 PICKLE = """
@@ -68,14 +68,14 @@ def pickled(engine: docker.DockerClient, images: Images) -> Callable[[Python], A
     return pickled_by
 
 
-@pytest.mark.parametrize("minor", VERSIONS)
+@pytest.mark.parametrize("minor", CLAIMED)
 def test_an_image_with_everything_installs_nothing(images, python, pickled, run, minor):
     found = python(minor)
     told = run(images.full(found), pickled(found), environment=UNREACHABLE)
     assert told == (minor, 0, True)
 
 
-@pytest.mark.parametrize("minor", VERSIONS)
+@pytest.mark.parametrize("minor", CLAIMED)
 def test_another_user_a_read_only_root_and_no_home(images, python, pickled, run, minor):
     found = python(minor)
     told = run(

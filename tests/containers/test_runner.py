@@ -18,9 +18,9 @@ from covalent_awsbatch_plugin.local.runners.runner import (
     AttemptNotStarted,
     AttemptSpec,
 )
+from tests.pythons import Python
 
 from .images import Images
-from .pythons import Python
 
 OUT_OF_MEMORY = "OutOfMemoryError: Container killed due to memory usage"
 FILL_MEMORY = "held = [bytearray(b'x') * 10**7 for _ in range(1000)]"

@@ -14,10 +14,10 @@ import pytest
 
 from tests.end_to_end.conftest import node
 from tests.end_to_end.test_workflows import make_wheel
+from tests.pythons import OURS, Python
 
 from .images import Images
 from .index import UNREACHABLE, Index
-from .pythons import OURS, Python
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 MEGABYTE = 10**6

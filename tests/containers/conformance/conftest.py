@@ -6,9 +6,9 @@ import docker
 import pytest
 
 from tests.conformance.conftest import jobs, local
+from tests.pythons import Python
 
 from ..images import Images
-from ..pythons import Python
 
 __all__ = ["jobs", "local"]
 

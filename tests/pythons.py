@@ -1,4 +1,4 @@
-"""The Pythons of this machine, of which images are made."""
+"""The Pythons that the project claims to run on, and those of this machine."""
 
 from __future__ import annotations
 
@@ -12,8 +12,17 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-VERSIONS = ("3.10", "3.11", "3.12")
+import toml
+
+ROOT = Path(__file__).parents[1]
 OURS = f"{sys.version_info.major}.{sys.version_info.minor}"
+
+# In the order in which they were published.
+CLAIMED = tuple(
+    name.removeprefix("Programming Language :: Python :: ")
+    for name in toml.load(ROOT / "pyproject.toml")["project"]["classifiers"]
+    if name.startswith("Programming Language :: Python :: 3.")
+)
 
 ASK = """
 import json, sys, sysconfig
@@ -52,16 +61,16 @@ def find(minor: str) -> Python | None:
 
 
 def candidates(minor: str) -> Iterator[str]:
-    """Yield where such a Python may be: this one, then PATH, pyenv and uv."""
+    """Yield where such a Python may be: this one, then PATH, pyenv's and uv's folders."""
     name = f"python{minor}"
     if minor == OURS:
         yield str(Path(sys.base_prefix, "bin", name))
     if on_path := shutil.which(name):
         yield on_path
-    if root := output("pyenv", "root"):
-        yield from map(str, sorted(Path(root, "versions").glob(f"{minor}.*/bin/{name}")))
-    if found := output("uv", "python", "find", "--no-python-downloads", minor):
-        yield found
+    pyenv = Path(output("pyenv", "root") or Path.home() / ".pyenv")
+    yield from map(str, sorted(pyenv.glob(f"versions/{minor}.*/bin/{name}")))
+    uv = Path(os.environ.get("UV_PYTHON_INSTALL_DIR") or Path.home() / ".local/share/uv/python")
+    yield from map(str, sorted(uv.glob(f"cpython-{minor}.*/bin/{name}")))
 
 
 def ask(program: str) -> Python | None:
