@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from benchmarks import runs
-from benchmarks.standin import StandIn
+from benchmarks.fake_server import StandIn
 from covalent_awsbatch_plugin.local.covalent_server import CovalentServer
 
 HERE = Path(__file__).parent

@@ -51,7 +51,7 @@ def figures(measured: Measured) -> list[Figure]:
 
 
 def wall_limit(count: int) -> float:
-    """Return the seconds that ``count`` tasks take at AWS's own pace.
+    """Return the seconds that ``count`` tasks take at AWS's own rate.
 
     That is SubmitJob at 50 a second, the job itself, and one after the other the calls without
     which no task is done: store, submit, describe, fetch.

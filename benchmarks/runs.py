@@ -10,7 +10,7 @@ import tempfile
 from typing import Any
 
 from benchmarks import places
-from benchmarks.standin import StandIn
+from benchmarks.fake_server import StandIn
 
 LATENCY, JOB_SECONDS, POLL_FREQ = 0.03, 2.0, 1
 OLD, OURS = "0.42", "ours"

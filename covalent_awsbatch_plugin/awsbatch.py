@@ -74,7 +74,7 @@ class AWSBatchExecutor(RemoteExecutor):  # type: ignore[misc]
         endpoint_url: URL of every AWS service, for the local AWS.
         container_properties: Container properties merged into the job definition.
         retry_on: ``"any"`` failure is attempted again, or only ``"infrastructure"``.
-        glue_on_batch: Whether Covalent's own small nodes run as jobs too.
+        builtin_nodes_on_batch: Whether Covalent's own small nodes run as jobs too.
         keep_objects: Whether a task's objects stay in the bucket.
         unknown: Keys of the configuration that this release does not know: each is warned
             about once, by name, and ignored. Covalent's own (``log_stdout``, ``log_stderr``) are
@@ -110,7 +110,7 @@ class AWSBatchExecutor(RemoteExecutor):  # type: ignore[misc]
         endpoint_url: str | None = None,
         container_properties: dict[str, Any] | None = None,
         retry_on: str | None = None,
-        glue_on_batch: bool | None = None,
+        builtin_nodes_on_batch: bool | None = None,
         keep_objects: bool | None = None,
         **unknown: Any,
     ) -> None:

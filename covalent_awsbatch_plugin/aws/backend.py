@@ -22,7 +22,7 @@ from .jobs.logs import with_logs
 from .jobs.outcomes import settle
 from .jobs.poller import Poller
 from .jobs.submitter import Submitter, lacks_definition
-from .loop_local import PerLoop
+from .loop_local import LoopLocal
 from .model.access import Access
 from .model.job_command import worker_archive
 from .model.task import (
@@ -271,7 +271,7 @@ class Backend:
 
 
 # One backend for each event loop and identity: ``async with backends.use(access)``.
-backends: PerLoop[Access, Backend] = PerLoop(Backend, IDLE)
+backends: LoopLocal[Access, Backend] = LoopLocal(Backend, IDLE)
 
 
 async def end_all_tasks() -> None:

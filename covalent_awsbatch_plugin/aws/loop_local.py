@@ -33,7 +33,7 @@ class _Lease(Generic[R]):
     closer: asyncio.Task[None] | None = None
 
 
-class PerLoop(Generic[K, R]):
+class LoopLocal(Generic[K, R]):
     """Resources by event loop and key.
 
     Args:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 
-from ..aws.loop_local import PerLoop
+from ..aws.loop_local import LoopLocal
 from ..protocol import envelope, messages
 
 PROCESSES = 2
@@ -89,4 +89,4 @@ async def _end(process: asyncio.subprocess.Process) -> None:
 
 
 # The server's processes: ``async with processes.use(PROCESSES)``.
-processes: PerLoop[int, Processes] = PerLoop(Processes, IDLE)
+processes: LoopLocal[int, Processes] = LoopLocal(Processes, IDLE)

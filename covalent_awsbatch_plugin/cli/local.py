@@ -38,7 +38,7 @@ PORT = 20_580
     "--containers", is_flag=True, help="Run jobs as containers; short for --runner containers."
 )
 @click.option(
-    "--places",
+    "--max-jobs",
     type=click.IntRange(1),
     help="How many jobs run at once.  [default: twice the number of cores]",
 )
@@ -52,7 +52,7 @@ def local(
     prefix: str,
     runner: str,
     containers: bool,
-    places: int | None,
+    max_jobs: int | None,
     faults: Path | None,
 ) -> None:
     """Run AWS on this machine, in the foreground: S3, Batch and the rest.
@@ -65,7 +65,7 @@ def local(
             runner="containers" if containers else runner,
             prefix=prefix,
             port=port,
-            places=places or 0,
+            slots=max_jobs or 0,
             faults=plan(faults) if faults else None,
             folder=cache() / f"local-{port}" if port else None,
         )

@@ -42,7 +42,7 @@ class Executor(Protocol):
     container_properties: Mapping[str, Any]
     tags: Mapping[str, str]
     keep_objects: bool
-    glue_on_batch: bool
+    builtin_nodes_on_batch: bool
     execution_role: str
     log_group_name: str
     task_stdout: TextIO | None

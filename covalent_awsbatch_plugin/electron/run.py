@@ -39,7 +39,7 @@ async def run_electron(
         Cancelled: The task was cancelled.
     """
     resolution.validate(vars(executor))
-    if not executor.glue_on_batch and detection.is_builtin(function):
+    if not executor.builtin_nodes_on_batch and detection.is_builtin(function):
         outcome = await _run_on_host(function, args, kwargs, metadata)
         if outcome is not None:
             return _builtin_result(executor, outcome)

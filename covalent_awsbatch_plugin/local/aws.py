@@ -51,7 +51,7 @@ class LocalAws:
         prefix: The prefix of the stack that is there from the beginning; empty for none.
         port: The port; a free one below 32768 by default.
         region: The region of the stack.
-        places: How many attempts run at once; the others wait in RUNNABLE. By default twice the
+        slots: How many attempts run at once; the others wait in RUNNABLE. By default twice the
             number of cores, since an attempt waits about half of its time.
         folder: Where its credentials file is, while it runs; a temporary folder by default.
         faults: What goes wrong; nothing by default.
@@ -72,7 +72,7 @@ class LocalAws:
         prefix: str = "covalent",
         port: int = 0,
         region: str = "us-east-1",
-        places: int = 0,
+        slots: int = 0,
         folder: Path | None = None,
         faults: FaultPlan | None = None,
         time_scale: float = 1.0,
@@ -83,7 +83,7 @@ class LocalAws:
         self._wanted_runner = runner
         self._prefix = prefix
         self._wanted_port = port
-        self._places = places or 2 * (os.cpu_count() or 1)
+        self._slots = slots or 2 * (os.cpu_count() or 1)
         self._folder = folder
         self._faults = Faults(faults or FaultPlan())
         self._time_scale = time_scale
@@ -131,7 +131,7 @@ class LocalAws:
         attempts = Attempts(
             self._runner, self._surroundings(), grace, self._time_scale, self._faults
         )
-        self._scheduler = Scheduler(attempts, self._places, grace)
+        self._scheduler = Scheduler(attempts, self._slots, grace)
         return Jobs(self._scheduler)
 
     def _surroundings(self) -> dict[str, str]:
@@ -220,9 +220,9 @@ class LocalAws:
         self._faults.use(plan)
 
     @property
-    def struck(self) -> dict[str, int]:
+    def injected(self) -> dict[str, int]:
         """How many calls and attempts faults have struck, such as ``job host_lost``."""
-        return dict(self._faults.struck)
+        return dict(self._faults.injected)
 
     def executor_options(self) -> dict[str, str]:
         """Return the executor's options, or the configuration's, for the first stack."""

@@ -11,11 +11,11 @@ from collections.abc import Callable, Iterable
 from .batch import limits
 from .batch.actions import Jobs
 from .batch.errors import ClientError
-from .faults.api_faults import answer_struck
+from .faults.api_faults import inject
 from .faults.injection import Faults
 from .faults.plan import ApiFault
 from .http.operations import Call, Environ, StartResponse, Wsgi, body_of, call_of
-from .http.responses import Answer, error_answer
+from .http.responses import Response, error_response
 from .services import access_keys, moto_backend
 
 RESET_PATH = "/moto-api/reset"
@@ -39,10 +39,10 @@ class Gateway:
         self._reset = reset
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
-        """Answer a request."""
+        """Response a request."""
         if environ["PATH_INFO"] == RESET_PATH and environ["REQUEST_METHOD"] == "POST":
             self._reset()
-            return Answer(200, b'{"status": "ok"}').send(start_response)
+            return Response(200, b'{"status": "ok"}').send(start_response)
         call = call_of(environ)
 
         def answer(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
@@ -51,7 +51,7 @@ class Gateway:
         fault = self._fault_of(call)
         if fault is None:
             return answer(environ, start_response)
-        return answer_struck(fault, call, answer, environ, start_response)
+        return inject(fault, call, answer, environ, start_response)
 
     def _fault_of(self, call: Call) -> ApiFault | None:
         if not call.operation or call.access_key == access_keys.ITSELF:
@@ -67,7 +67,7 @@ class Gateway:
             return answer.send(start_response)
         return self._moto(environ, start_response)
 
-    def _of_ours(self, call: Call, environ: Environ) -> Answer | None:
+    def _of_ours(self, call: Call, environ: Environ) -> Response | None:
         """Return the answer to a request that moto is not to see."""
         if call.service == "s3":
             return _refuse_bucket(call, environ.get("HTTP_X_AMZ_EXPECTED_BUCKET_OWNER"))
@@ -76,9 +76,9 @@ class Gateway:
         try:
             return self._of_batch(call, environ)
         except ClientError as error:
-            return error_answer(call, 400, "ClientException", str(error))
+            return error_response(call, 400, "ClientException", str(error))
 
-    def _of_batch(self, call: Call, environ: Environ) -> Answer | None:
+    def _of_batch(self, call: Call, environ: Environ) -> Response | None:
         action = self.jobs.actions.get(call.operation)
         if action is None and call.operation != "RegisterJobDefinition":
             return None
@@ -86,11 +86,11 @@ class Gateway:
         if action is None:
             limits.check_definition(request)
             return None
-        place = moto_backend.Place(moto_backend.account_of_key(call.access_key), call.region)
-        return Answer(200, json.dumps(action(place, request)).encode())
+        region = moto_backend.Region(moto_backend.account_of_key(call.access_key), call.region)
+        return Response(200, json.dumps(action(region, request)).encode())
 
 
-def _refuse_bucket(call: Call, expected_owner: str | None) -> Answer | None:
+def _refuse_bucket(call: Call, expected_owner: str | None) -> Response | None:
     """Refuse a bucket of another account than the caller's, or than the expected owner's."""
     if not call.bucket or call.operation == "CreateBucket":
         return None
@@ -98,4 +98,4 @@ def _refuse_bucket(call: Call, expected_owner: str | None) -> Answer | None:
     allowed = {moto_backend.account_of_key(call.access_key), expected_owner} - {None}
     if owner is None or allowed == {owner}:
         return None
-    return error_answer(call, 403, "AccessDenied", "Access Denied")
+    return error_response(call, 403, "AccessDenied", "Access Denied")

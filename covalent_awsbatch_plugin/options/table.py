@@ -234,7 +234,7 @@ OPTIONS: tuple[Option, ...] = (
         documented=False,
     ),
     Option(
-        "glue_on_batch",
+        "builtin_nodes_on_batch",
         bool,
         False,
         "Whether Covalent's own small nodes (lists, items, arithmetic) run as jobs too, instead "

@@ -107,7 +107,7 @@ class Aws:
     """
 
     options: Mapping[str, str]
-    places: int = PLACES
+    slots: int = PLACES
     account: str = "123456789012"
 
     @property

@@ -13,6 +13,6 @@ from covalent_awsbatch_plugin.local import LocalAws
 PLACES = 4
 
 if __name__ == "__main__":
-    with LocalAws(runner="processes", places=PLACES) as local:
+    with LocalAws(runner="processes", slots=PLACES) as local:
         print(json.dumps(local.executor_options()), flush=True)
         sys.stdin.read()

@@ -31,7 +31,7 @@ def image(runner: str) -> str:
 
 @pytest.fixture(scope="module")
 def local(runner: str) -> Iterator[LocalAws]:
-    with LocalAws(runner=runner, places=PLACES, time_scale=TIME_SCALE) as aws:
+    with LocalAws(runner=runner, slots=PLACES, time_scale=TIME_SCALE) as aws:
         yield aws
 
 

@@ -81,7 +81,7 @@ def test_a_call_is_refused_as_its_service_refuses(
         caller.call(operation)
     assert caught.value.response["Error"]["Code"] == code
     assert caught.value.response["ResponseMetadata"]["HTTPStatusCode"] == status
-    assert sum(local.struck.values()) == 1
+    assert sum(local.injected.values()) == 1
 
 
 def test_a_refusal_names_the_action(local: LocalAws, caller: Caller) -> None:
@@ -127,17 +127,17 @@ def test_a_slow_answer_comes_late(local: LocalAws, caller: Caller) -> None:
     assert time.monotonic() - start >= 0.3
 
 
-def test_only_the_calls_that_are_named_are_struck(local: LocalAws, caller: Caller) -> None:
+def test_only_the_calls_that_are_named_get_faults(local: LocalAws, caller: Caller) -> None:
     local.faults = FaultPlan(api=[ApiFault("s3:PutObject", "server_error", calls=[2])])
     caller.call("s3:put_object")
     caller.call("s3:list_objects_v2")
     with pytest.raises(ClientError):
         caller.call("s3:put_object")
     caller.call("s3:put_object")
-    assert local.struck == {"s3:PutObject server_error": 1}
+    assert local.injected == {"s3:PutObject server_error": 1}
 
 
-def test_calls_of_jobs_are_struck_apart(local: LocalAws, caller: Caller, jobs: Jobs) -> None:
+def test_calls_of_jobs_get_faults_apart(local: LocalAws, caller: Caller, jobs: Jobs) -> None:
     local.faults = FaultPlan(api=[ApiFault("sts:*", "access_denied", by="job")])
     caller.call("sts:get_caller_identity")
     program = "import boto3; boto3.client('sts').get_caller_identity()"
@@ -149,20 +149,20 @@ def test_calls_of_jobs_are_struck_apart(local: LocalAws, caller: Caller, jobs: J
 # Jobs
 
 
-def struck(jobs: Jobs, kind: str, *command: str, **given: Any) -> dict[str, Any]:
+def injected(jobs: Jobs, kind: str, *command: str, **given: Any) -> dict[str, Any]:
     """Run a command as a job with a fault."""
-    job_id = start_struck(jobs, kind, *command, **given)
+    job_id = start_faulty(jobs, kind, *command, **given)
     return jobs.ended(job_id)
 
 
-def start_struck(jobs: Jobs, kind: str, *command: str, attempts: int = 1, **given: Any) -> str:
+def start_faulty(jobs: Jobs, kind: str, *command: str, attempts: int = 1, **given: Any) -> str:
     jobs.aws.faults = FaultPlan(jobs=[JobFault(kind, **given)])
     definition = jobs.define(*(command or ("sleep", "600")))
     return jobs.submit(definition, retryStrategy={"attempts": attempts})
 
 
 def test_host_lost(jobs: Jobs) -> None:
-    job = struck(jobs, "host_lost")
+    job = injected(jobs, "host_lost")
     assert job["status"] == "FAILED"
     assert job["statusReason"].startswith("Host EC2 (instance i-")
     assert job["statusReason"].endswith(") terminated.")
@@ -172,7 +172,7 @@ def test_host_lost(jobs: Jobs) -> None:
 
 def test_a_job_whose_host_is_lost_once_succeeds_at_the_second_attempt(jobs: Jobs) -> None:
     command = ("sh", "-c", "test $AWS_BATCH_JOB_ATTEMPT = 2 || sleep 600")
-    job = struck(jobs, "host_lost", *command, attempts=3, after=0.1)
+    job = injected(jobs, "host_lost", *command, attempts=3, after=0.1)
     assert job["status"] == "SUCCEEDED"
     first, second = job["attempts"]
     assert first["statusReason"].startswith("Host EC2")
@@ -180,19 +180,19 @@ def test_a_job_whose_host_is_lost_once_succeeds_at_the_second_attempt(jobs: Jobs
     assert second["container"]["exitCode"] == 0
 
 
-def test_an_attempt_that_ends_before_the_fault_is_not_struck(jobs: Jobs) -> None:
-    assert struck(jobs, "host_lost", "true", after=60)["status"] == "SUCCEEDED"
+def test_an_attempt_that_ends_before_the_fault_is_not_affected(jobs: Jobs) -> None:
+    assert injected(jobs, "host_lost", "true", after=60)["status"] == "SUCCEEDED"
 
 
 def test_out_of_memory(jobs: Jobs) -> None:
-    job = struck(jobs, "out_of_memory")
+    job = injected(jobs, "out_of_memory")
     assert job["container"]["exitCode"] == 137
     assert job["container"]["reason"] == ("OutOfMemoryError: Container killed due to memory usage")
     assert job["statusReason"] == "Essential container in task exited"
 
 
 def test_an_image_that_cannot_be_pulled(jobs: Jobs) -> None:
-    job = struck(jobs, "image", attempts=2)
+    job = injected(jobs, "image", attempts=2)
     assert len(job["attempts"]) == 2
     assert job["container"]["reason"].startswith("CannotPullContainerError: ")
     assert "exitCode" not in job["container"]
@@ -200,12 +200,12 @@ def test_an_image_that_cannot_be_pulled(jobs: Jobs) -> None:
 
 
 def test_docker_that_does_not_answer(jobs: Jobs) -> None:
-    job = struck(jobs, "docker_timeout")
+    job = injected(jobs, "docker_timeout")
     assert job["container"]["reason"].startswith("DockerTimeoutError: ")
 
 
 def test_a_job_that_is_stuck_holds_up_no_other_and_can_be_ended(jobs: Jobs) -> None:
-    job_id = start_struck(jobs, "stuck")
+    job_id = start_faulty(jobs, "stuck")
     jobs.aws.faults = FaultPlan()
     assert jobs.run("true")["status"] == "SUCCEEDED"
     job = jobs.describe(job_id)
@@ -216,7 +216,7 @@ def test_a_job_that_is_stuck_holds_up_no_other_and_can_be_ended(jobs: Jobs) -> N
 
 
 def test_time_limit(jobs: Jobs) -> None:
-    job = struck(jobs, "time_limit", attempts=3)
+    job = injected(jobs, "time_limit", attempts=3)
     assert job["statusReason"] == "Job attempt duration exceeded timeout"
     assert len(job["attempts"]) == 1
 
@@ -224,7 +224,7 @@ def test_time_limit(jobs: Jobs) -> None:
 def test_a_job_that_vanishes_goes_on(jobs: Jobs, caller: Caller) -> None:
     key = "covalent/vanished"
     program = f"import boto3; boto3.client('s3').put_object(Bucket='{caller.bucket}', Key='{key}')"
-    job_id = start_struck(jobs, "vanished", "python", "-c", program)
+    job_id = start_faulty(jobs, "vanished", "python", "-c", program)
     wait_until(lambda: jobs.batch.describe_jobs(jobs=[job_id])["jobs"] == [])
     s3 = jobs.aws.client("s3")
     wait_until(lambda: s3.list_objects_v2(Bucket=caller.bucket, Prefix=key)["KeyCount"])
@@ -233,7 +233,7 @@ def test_a_job_that_vanishes_goes_on(jobs: Jobs, caller: Caller) -> None:
 
 
 def test_a_job_can_vanish_without_having_run(jobs: Jobs) -> None:
-    job_id = start_struck(jobs, "vanished_dead")
+    job_id = start_faulty(jobs, "vanished_dead")
     wait_until(lambda: jobs.batch.describe_jobs(jobs=[job_id])["jobs"] == [])
 
 
@@ -258,20 +258,20 @@ def test_a_zombie_is_reported_lost_and_ends_its_work_later(jobs: Jobs, caller: C
 
 
 def test_an_exit_without_an_outcome(jobs: Jobs) -> None:
-    job = struck(jobs, "no_outcome")
+    job = injected(jobs, "no_outcome")
     assert (job["status"], job["container"]["exitCode"]) == ("SUCCEEDED", 0)
-    job = struck(jobs, "no_outcome", exit_code=9)
+    job = injected(jobs, "no_outcome", exit_code=9)
     assert (job["status"], job["container"]["exitCode"]) == ("FAILED", 9)
 
 
 def test_killed_after_the_work_was_done(jobs: Jobs) -> None:
-    job = struck(jobs, "killed_after_outcome", "sh", "-c", "echo done")
+    job = injected(jobs, "killed_after_outcome", "sh", "-c", "echo done")
     assert (job["status"], job["container"]["exitCode"]) == ("FAILED", 137)
     assert jobs.output(job) == ["done"]
 
 
 def test_a_log_stream_that_is_not_there(jobs: Jobs) -> None:
-    job = struck(jobs, "no_log", "sh", "-c", "echo lost; exit 1")
+    job = injected(jobs, "no_log", "sh", "-c", "echo lost; exit 1")
     assert job["container"]["exitCode"] == 1
     with pytest.raises(ClientError, match="ResourceNotFoundException"):
         jobs.output(job)
@@ -297,7 +297,7 @@ def test_the_same_seed_strikes_the_same_nodes(jobs: Jobs) -> None:
 
 
 def test_resetting_ends_zombies_and_forgets_jobs(jobs: Jobs, local: LocalAws) -> None:
-    job_id = start_struck(jobs, "zombie")
+    job_id = start_faulty(jobs, "zombie")
     jobs.ended(job_id)
     local.reset()
     assert jobs.batch.describe_jobs(jobs=[job_id])["jobs"] == []

@@ -12,7 +12,7 @@ from covalent_awsbatch_plugin import AWSBatchExecutor
 from covalent_awsbatch_plugin.local import LocalAws
 from covalent_awsbatch_plugin.local.faults.plan import ApiFault, FaultPlan, JobFault
 
-from .played import PlayedRunner
+from .threads import PlayedRunner
 
 TASKS = 300
 RATE = 0.1
@@ -54,20 +54,20 @@ def jobs_of(aws: LocalAws) -> list[dict[str, Any]]:
 def soaked(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """What a soak ended in."""
     runner = PlayedRunner()
-    with LocalAws(runner=runner, places=32) as aws:
+    with LocalAws(runner=runner, slots=32) as aws:
         aws.faults = PLAN
         cache_dir = str(tmp_path_factory.mktemp("cache"))
         ended = asyncio.run(soak(aws, cache_dir))
-        struck = Counter(aws.struck)
+        injected = Counter(aws.injected)
         aws.faults = FaultPlan()
-        return {"ended": ended, "struck": struck, "jobs": jobs_of(aws), "runs": runner.runs}
+        return {"ended": ended, "injected": injected, "jobs": jobs_of(aws), "runs": runner.runs}
 
 
 def test_every_task_ends_in_its_true_state(soaked, capsys):
     with capsys.disabled():
         attempts = sum(len(job["attempts"]) for job in soaked["jobs"])
-        print(f"\nSoak: {TASKS} tasks, {len(soaked['jobs'])} jobs, {attempts} attempts; struck:")
-        for what, count in sorted(soaked["struck"].items()):
+        print(f"\nSoak: {TASKS} tasks, {len(soaked['jobs'])} jobs, {attempts} attempts; injected:")
+        for what, count in sorted(soaked["injected"].items()):
             print(f"  {count:4} {what}")
     assert soaked["ended"] == [number * number for number in range(TASKS)]
 
@@ -79,7 +79,7 @@ def test_no_task_has_two_jobs_and_none_runs_twice(soaked):
 
 
 def test_faults_did_strike(soaked):
-    calls = sum(n for what, n in soaked["struck"].items() if not what.startswith("job "))
-    lost = soaked["struck"]["job host_lost"]
+    calls = sum(n for what, n in soaked["injected"].items() if not what.startswith("job "))
+    lost = soaked["injected"]["job host_lost"]
     assert calls > TASKS * 3 * RATE / 2
     assert lost > TASKS * RATE / 2

@@ -15,36 +15,36 @@ from covalent_awsbatch_plugin.local.faults.injection import Faults, chance
 from covalent_awsbatch_plugin.local.faults.plan import API_FAULTS, JOB_FAULTS
 
 
-def struck_calls(plan: FaultPlan, calls: list[str]) -> list[str]:
+def injected_kinds(plan: FaultPlan, calls: list[str]) -> list[str]:
     faults = Faults(plan)
     found = [faults.of_call(each, "dispatcher") for each in calls]
     return [fault.kind if fault else "" for fault in found]
 
 
 @given(st.integers(), st.lists(st.sampled_from(["s3:GetObject", "batch:SubmitJob"])))
-def test_the_same_seed_strikes_the_same_calls_in_whatever_order_operations_come(
+def test_the_same_seed_injects_into_the_same_calls_in_whatever_order_operations_come(
     seed: int, calls: list[str]
 ) -> None:
     plan = FaultPlan(seed, api=[ApiFault("*", "reset", probability=0.5)])
     in_order = dict.fromkeys(calls, "")
     for operation in in_order:
-        of_it = [kind for name, kind in zip(calls, struck_calls(plan, calls), strict=True)]
-        alone = struck_calls(plan, [name for name in calls if name == operation])
+        of_it = [kind for name, kind in zip(calls, injected_kinds(plan, calls), strict=True)]
+        alone = injected_kinds(plan, [name for name in calls if name == operation])
         assert alone == [
             kind for name, kind in zip(calls, of_it, strict=True) if name == operation
         ]
 
 
-def test_another_seed_strikes_others() -> None:
+def test_another_seed_chooses_other_calls() -> None:
     calls = ["batch:SubmitJob"] * 64
     plans = [FaultPlan(seed, api=[ApiFault("*", "slow", 0.5)]) for seed in range(3)]
-    assert len({tuple(struck_calls(plan, calls)) for plan in plans}) == 3
+    assert len({tuple(injected_kinds(plan, calls)) for plan in plans}) == 3
 
 
-def test_probability_is_the_part_that_is_struck() -> None:
+def test_probability_is_the_part_that_gets_a_fault() -> None:
     plan = FaultPlan(1, api=[ApiFault("s3:*", "reset", probability=0.1)])
-    struck = sum(map(bool, struck_calls(plan, ["s3:PutObject"] * 2000)))
-    assert 150 < struck < 250
+    injected = sum(map(bool, injected_kinds(plan, ["s3:PutObject"] * 2000)))
+    assert 150 < injected < 250
 
 
 @given(st.lists(st.integers() | st.text(), min_size=1))
@@ -61,7 +61,7 @@ def test_calls_are_chosen_by_operation_number_and_limit() -> None:
         ]
     )
     calls = ["batch:SubmitJob", "s3:GetObject", *["batch:SubmitJob"] * 3]
-    assert struck_calls(plan, calls) == ["reset", "", "throttle", "reset", ""]
+    assert injected_kinds(plan, calls) == ["reset", "", "throttle", "reset", ""]
 
 
 def test_calls_are_chosen_by_whose_they_are() -> None:
@@ -77,7 +77,7 @@ def test_attempts_are_chosen_by_name_and_number() -> None:
         for name, attempt in [("a-1", 1), ("a-1", 2), ("b-1", 1)]
     ]
     assert kinds == [["host_lost"], [], []]
-    assert faults.struck == {"job host_lost": 1}
+    assert faults.injected == {"job host_lost": 1}
 
 
 def test_a_missing_log_comes_on_top_of_another_fault() -> None:
@@ -89,12 +89,12 @@ def test_a_missing_log_comes_on_top_of_another_fault() -> None:
 def test_the_key_decides_about_a_job_not_its_name() -> None:
     plan = FaultPlan(3, jobs=[JobFault("host_lost", probability=0.5)])
 
-    def struck(prefix: str) -> list[bool]:
+    def injected(prefix: str) -> list[bool]:
         faults = Faults(plan)
         return [bool(faults.of_attempt(f"{prefix}-{n}", f"node {n}", 1)) for n in range(50)]
 
-    assert struck("one") == struck("other")
-    assert {True, False} == set(struck("one"))
+    assert injected("one") == injected("other")
+    assert {True, False} == set(injected("one"))
 
 
 def test_another_plan_counts_from_the_beginning() -> None:
@@ -102,7 +102,7 @@ def test_another_plan_counts_from_the_beginning() -> None:
     assert faults.of_call("s3:GetObject", "job") is not None
     faults.use(faults.plan)
     assert faults.of_call("s3:GetObject", "job") is not None
-    assert faults.struck == {"s3:GetObject reset": 1}
+    assert faults.injected == {"s3:GetObject reset": 1}
 
 
 def test_a_plan_is_read_from_a_file(tmp_path: Path) -> None:

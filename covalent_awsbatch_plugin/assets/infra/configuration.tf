@@ -24,7 +24,7 @@ locals {
     cache_dir                 = var.cache_dir
     container_image_uri       = var.container_image_uri
     retry_on                  = var.retry_on
-    glue_on_batch             = var.glue_on_batch
+    builtin_nodes_on_batch             = var.builtin_nodes_on_batch
     keep_objects              = var.keep_objects
   }
 

@@ -149,7 +149,7 @@ variable "retry_on" {
   description = "Which failures are attempted again: any, or infrastructure"
 }
 
-variable "glue_on_batch" {
+variable "builtin_nodes_on_batch" {
   type        = bool
   default     = false
   description = "Whether Covalent's own small nodes run as jobs too"

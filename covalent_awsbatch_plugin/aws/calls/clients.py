@@ -12,7 +12,7 @@ from typing import Any
 from ..model.access import Access
 from ..model.describe_parser import read_leanly
 from .credentials import blocking_session, configure, find_keys
-from .single_flight import shared
+from .single_flight import single_flight
 
 # Calls of one service under way at once. A thousand tasks that start together otherwise keep the
 # event loop busy with their uploads before the first job is submitted.
@@ -91,7 +91,7 @@ class Clients:
         Raises:
             CredentialsFailed: The credentials file or profile does not exist.
         """
-        return await shared(self._clients, service, lambda: self._make(service))
+        return await single_flight(self._clients, service, lambda: self._make(service))
 
     async def _make(self, service: str) -> Any:
         # botocore reads megabytes of JSON for a client, and imports take a third of a second:

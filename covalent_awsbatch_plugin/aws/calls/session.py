@@ -1,6 +1,6 @@
 """Calls: every one to AWS goes through ``Session.call``, or ``Session.transfer``.
 
-It keeps to each call's pace, waits out throttling, outages and expired credentials, and raises
+It keeps to each call's rate, waits out throttling, outages and expired credentials, and raises
 the errors that a user can act on. What is waited out is told once in the server's log, not once
 for each of a thousand tasks.
 """
@@ -16,8 +16,8 @@ from typing import Any, TypeVar
 from ..model.access import Access, Identity
 from .aws_errors import Kind, classify, code_of, translate
 from .clients import CONNECTIONS, Clients
-from .rate_limits import Pace, backoff
-from .single_flight import shared
+from .rate_limits import RateLimiter, backoff
+from .single_flight import single_flight
 
 T = TypeVar("T")
 
@@ -70,7 +70,7 @@ class Session:
         self.access = access
         self.threads = ThreadPoolExecutor(4, thread_name_prefix="covalent-awsbatch")
         self._clients = Clients(access, self.threads)
-        self._paces: dict[str, Pace] = {}
+        self._limiters: dict[str, RateLimiter] = {}
         self._slots: dict[str, asyncio.Semaphore] = {}
         self._troubled: set[str] = set()
         self._identities: dict[str, asyncio.Task[Identity]] = {}
@@ -90,7 +90,7 @@ class Session:
         Raises:
             AWSError: There are no valid credentials, or AWS cannot be reached.
         """
-        return await shared(self._identities, "caller", self._ask_identity)
+        return await single_flight(self._identities, "caller", self._ask_identity)
 
     async def _ask_identity(self) -> Identity:
         answer = await self.call("sts", "get_caller_identity")
@@ -161,9 +161,9 @@ class Session:
         wait: Wait,
     ) -> T:
         loop = asyncio.get_running_loop()
-        start, failures, pace = loop.time(), 0, self._pace(service, operation)
+        start, failures, limiter = loop.time(), 0, self._limiter(service, operation)
         while True:
-            await self._turn(pace, wait)
+            await self._turn(limiter, wait)
             try:
                 answer = await attempt()
             except Exception as error:
@@ -175,7 +175,7 @@ class Session:
                 if not self._waits_out(kind, loop.time() - start):
                     raise self._final(error, kind, service, operation, params) from error
                 if kind is Kind.THROTTLED:
-                    pace.refused(loop.time())
+                    limiter.refused(loop.time())
                 self._tell(f"{service}:{operation}", error)
             else:
                 self._tell_over(f"{service}:{operation}")
@@ -186,12 +186,12 @@ class Session:
                 await self._clients.renew()
 
     @staticmethod
-    async def _turn(pace: Pace, wait: Wait) -> None:
-        turn = asyncio.sleep(pace.wait(asyncio.get_running_loop().time()))
+    async def _turn(limiter: RateLimiter, wait: Wait) -> None:
+        turn = asyncio.sleep(limiter.wait(asyncio.get_running_loop().time()))
         try:
             await wait(turn)
         except BaseException:
-            pace.given_back()
+            limiter.given_back()
             raise
 
     def _waits_out(self, kind: Kind, waited: float) -> bool:
@@ -227,12 +227,12 @@ class Session:
         self._succeeded = True
         return answer
 
-    def _pace(self, service: str, operation: str) -> Pace:
+    def _limiter(self, service: str, operation: str) -> RateLimiter:
         key = service if service == "s3" else operation
-        if key not in self._paces:
+        if key not in self._limiters:
             default = S3_CEILING if service == "s3" else BATCH_CEILING
-            self._paces[key] = Pace(CEILINGS.get(operation, default))
-        return self._paces[key]
+            self._limiters[key] = RateLimiter(CEILINGS.get(operation, default))
+        return self._limiters[key]
 
     # ---- What the server's log is told
 

@@ -10,7 +10,7 @@ K = TypeVar("K")
 T = TypeVar("T")
 
 
-async def shared(
+async def single_flight(
     tasks: dict[K, asyncio.Task[T]], key: K, work: Callable[[], Coroutine[Any, Any, T]]
 ) -> T:
     """Return the result of the work for a key: the first who asks starts it, the others join.

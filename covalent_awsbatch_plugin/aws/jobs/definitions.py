@@ -7,7 +7,7 @@ from typing import Any
 
 from ...protocol import tag_names
 from ..calls.session import Session
-from ..calls.single_flight import shared
+from ..calls.single_flight import single_flight
 from ..model.job_definition import DefinitionSpec, definition_request
 
 # Revisions looked through for one with our properties, the newest first as Batch lists them.
@@ -39,7 +39,7 @@ class Definitions:
         if text not in self._hashes:
             tags = definition_request(spec, identity)["tags"]
             self._hashes[text] = tags[tag_names.TAG_PROPERTIES]
-        return await shared(
+        return await single_flight(
             self._arns,
             self._hashes[text],
             lambda: self._find_or_register(definition_request(spec, identity)),

@@ -1,7 +1,7 @@
 """DescribeJobs for all electrons together: a hundred ids a call, a few calls a second.
 
 The rate of DescribeJobs is the account's, shared with the console and everybody else in it, so
-one server takes little of it: at its pace of almost five calls a second, 4,900 jobs are looked
+one server takes little of it: at its rate of almost five calls a second, 4,900 jobs are looked
 at every ten seconds.
 """
 

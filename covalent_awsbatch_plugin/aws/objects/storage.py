@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from ...errors import BatchTaskError, BucketElsewhere
 from ..calls.aws_errors import Kind, classify
 from ..calls.session import ObjectMissing, Session
-from ..calls.single_flight import shared
+from ..calls.single_flight import single_flight
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -144,7 +144,7 @@ class Storage:
             upload = partial(self.put, key, content)
         else:
             upload = partial(self._upload, key, content)
-        await shared(self._uploads, key, upload)
+        await single_flight(self._uploads, key, upload)
 
     async def _upload(self, key: str, write: Callable[[Path], None]) -> None:
         owner = {"ExpectedBucketOwner": (await self._session.identity()).account}

@@ -1,4 +1,4 @@
-"""What Batch answers about jobs, in the place of moto's answers."""
+"""Batch's operations on jobs, instead of moto's."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Callable, Iterable, Mapping
 
 from ..services import moto_backend
-from ..services.moto_backend import Place
+from ..services.moto_backend import Region
 from . import limits
 from .errors import ClientError
 from .records import RUNNING, STATUSES, Job, Json
@@ -20,7 +20,7 @@ class Jobs:
     def __init__(self, scheduler: Scheduler) -> None:
         self._scheduler = scheduler
         self._jobs: dict[str, Job] = {}
-        self.actions: Mapping[str, Callable[[Place, Json], Json]] = {
+        self.actions: Mapping[str, Callable[[Region, Json], Json]] = {
             "SubmitJob": self.submit,
             "DescribeJobs": self.describe,
             "ListJobs": self.list,
@@ -28,30 +28,30 @@ class Jobs:
             "CancelJob": self.cancel,
         }
 
-    def submit(self, place: Place, request: Json) -> Json:
-        """Answer SubmitJob."""
+    def submit(self, region: Region, request: Json) -> Json:
+        """Handle SubmitJob."""
         limits.check_submission(request)
-        job = self._new_job(place, request)
-        moto_backend.tag(place, job.arn, _tags(job, request))
+        job = self._new_job(region, request)
+        moto_backend.tag(region, job.arn, _tags(job, request))
         with self._scheduler.lock:
             self._jobs[job.job_id] = job
             self._scheduler.submit(job)
         return {"jobArn": job.arn, "jobName": job.name, "jobId": job.job_id}
 
-    def _new_job(self, place: Place, request: Json) -> Job:
-        queue = moto_backend.queue(place, request["jobQueue"])
+    def _new_job(self, region: Region, request: Json) -> Job:
+        queue = moto_backend.queue(region, request["jobQueue"])
         if queue is None:
             raise ClientError(f"JobQueue {request['jobQueue']} not found.")
         if not queue.enabled:
             raise ClientError(f"JobQueue {queue.arn} is not in ENABLED state")
-        definition = moto_backend.definition(place, request["jobDefinition"])
+        definition = moto_backend.definition(region, request["jobDefinition"])
         if definition is None:
             raise ClientError(f"JobDefinition {request['jobDefinition']} not found")
         parameters = {**(definition.get("parameters") or {}), **(request.get("parameters") or {})}
         strategy = request.get("retryStrategy") or definition.get("retryStrategy") or {}
         timeout = request.get("timeout") or definition.get("timeout") or {}
         return Job(
-            place=place,
+            region=region,
             job_id=str(uuid.uuid4()),
             name=request["jobName"],
             queue_name=queue.name,
@@ -66,28 +66,28 @@ class Jobs:
             attempts_allowed=int(strategy.get("attempts", 1)),
             rules=list(strategy.get("evaluateOnExit") or ()),
             timeout=int(timeout.get("attemptDurationSeconds", 0)),
-            depends_on=[self._dependency(place, each) for each in request.get("dependsOn") or ()],
+            depends_on=[self._dependency(region, each) for each in request.get("dependsOn") or ()],
             propagate_tags=bool(
                 request.get("propagateTags", definition.get("propagateTags") or False)
             ),
         )
 
-    def _dependency(self, place: Place, dependency: Json) -> Job:
-        job = self._find(place, dependency.get("jobId", ""))
+    def _dependency(self, region: Region, dependency: Json) -> Job:
+        job = self._find(region, dependency.get("jobId", ""))
         if job is None:
             raise ClientError(f"Dependency {dependency.get('jobId')} not found")
         return job
 
-    def describe(self, place: Place, request: Json) -> Json:
-        """Answer DescribeJobs; a job that is not there is left out."""
+    def describe(self, region: Region, request: Json) -> Json:
+        """Handle DescribeJobs; a job that is not there is left out."""
         wanted = limits.check_ids(request.get("jobs"))
         with self._scheduler.lock:
-            found = [self._find(place, each) for each in wanted]
+            found = [self._find(region, each) for each in wanted]
             return {"jobs": [_described(job) for job in found if job]}
 
-    def list(self, place: Place, request: Json) -> Json:
-        """Answer ListJobs: the newest first, in pages."""
-        queue = moto_backend.queue(place, request.get("jobQueue") or "")
+    def list(self, region: Region, request: Json) -> Json:
+        """Handle ListJobs: the newest first, in pages."""
+        queue = moto_backend.queue(region, request.get("jobQueue") or "")
         if queue is None:
             raise ClientError(f"JobQueue {request.get('jobQueue')} not found.")
         with self._scheduler.lock:
@@ -98,25 +98,25 @@ class Jobs:
             ]
         return _page(jobs, request)
 
-    def terminate(self, place: Place, request: Json) -> Json:
-        """Answer TerminateJob; a job that is not there, or has ended, is no error."""
-        return self._end(place, request, cancel=False)
+    def terminate(self, region: Region, request: Json) -> Json:
+        """Handle TerminateJob; a job that is not there, or has ended, is no error."""
+        return self._end(region, request, cancel=False)
 
-    def cancel(self, place: Place, request: Json) -> Json:
-        """Answer CancelJob."""
-        return self._end(place, request, cancel=True)
+    def cancel(self, region: Region, request: Json) -> Json:
+        """Handle CancelJob."""
+        return self._end(region, request, cancel=True)
 
-    def _end(self, place: Place, request: Json, cancel: bool) -> Json:
+    def _end(self, region: Region, request: Json, cancel: bool) -> Json:
         reason = limits.check_reason(request.get("reason"))
-        job = self._find(place, request.get("jobId") or "")
+        job = self._find(region, request.get("jobId") or "")
         if job is not None:
             self._scheduler.terminate(job, reason, cancel)
         return {}
 
-    def _find(self, place: Place, reference: str) -> Job | None:
+    def _find(self, region: Region, reference: str) -> Job | None:
         """Return a job by its id or ARN."""
         job = self._jobs.get(reference.rpartition("job/")[2])
-        return job if job and job.place == place and not job.vanished else None
+        return job if job and job.region == region and not job.vanished else None
 
 
 def _tags(job: Job, request: Json) -> dict[str, str]:
@@ -128,7 +128,7 @@ def _tags(job: Job, request: Json) -> dict[str, str]:
 
 
 def _described(job: Job) -> Json:
-    return job.describe(moto_backend.tags(job.place, job.arn))
+    return job.describe(moto_backend.tags(job.region, job.arn))
 
 
 def _is_listed(job: Job, request: Json) -> bool:

@@ -26,7 +26,7 @@ KILLED = 137
 # Kinds whose attempts never run.
 NEVER_RUN = ("image", "docker_timeout", "no_outcome", "vanished_dead")
 
-# Kinds whose attempts are killed when they are struck.
+# Kinds whose attempts are killed when the fault is injected.
 KILLS = ("host_lost", "out_of_memory", "time_limit")
 
 
@@ -37,7 +37,7 @@ def faults_of(job: Job, tags: Mapping[str, str], faults: Faults) -> list[JobFaul
     return faults.of_attempt(job.name, key, job.number + 1)
 
 
-class Struck:
+class FaultyAttempt:
     """An attempt that a fault strikes while it runs.
 
     Attributes:

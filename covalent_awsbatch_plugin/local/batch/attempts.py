@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from ..faults.injection import Faults
 from ..runners.runner import AttemptExit, AttemptNotStarted, Runner, RunningAttempt
 from ..services import moto_backend
-from .attempt_faults import NEVER_RUN, STUCK, Struck, faults_of, told
+from .attempt_faults import NEVER_RUN, STUCK, FaultyAttempt, faults_of, told
 from .records import Job, now
 from .retries import EXITED, NOT_STARTED, TOOK_TOO_LONG, AttemptEnd
 from .scheduler import Started
@@ -46,11 +46,11 @@ class Attempts:
     faults: Faults
 
     def __post_init__(self) -> None:
-        self._struck: list[Struck] = []
+        self._faulty: list[FaultyAttempt] = []
 
     def hold_back(self, job: Job) -> str | None:
         """Prepare a job's next attempt; return why it cannot start, if it cannot."""
-        job.faults = faults_of(job, moto_backend.tags(job.place, job.arn), self.faults)
+        job.faults = faults_of(job, moto_backend.tags(job.region, job.arn), self.faults)
         return STUCK if "stuck" in {fault.kind for fault in job.faults} else None
 
     def run(self, job: Job, started: Started) -> AttemptEnd:
@@ -69,9 +69,9 @@ class Attempts:
     def _strike(self, job: Job, running: RunningAttempt) -> RunningAttempt:
         for fault in job.faults:
             if fault.kind != "no_log":
-                struck = Struck(running, fault, job)
-                self._struck.append(struck)
-                return struck
+                faulty = FaultyAttempt(running, fault, job)
+                self._faulty.append(faulty)
+                return faulty
         return running
 
     def _see_through(
@@ -81,14 +81,14 @@ class Attempts:
         limit = Limit(running, job.timeout * self.time_scale, self.grace)
         exit_ = running.wait()
         too_long = limit.settle()
-        if isinstance(running, Struck) and running.told is not None:
+        if isinstance(running, FaultyAttempt) and running.told is not None:
             return running.told
         return ended(exit_, too_long)
 
     def close(self) -> None:
         """End what goes on after its attempt has ended."""
-        for struck in self._struck:
-            struck.end(CLOSING_GRACE)
+        for faulty in self._faulty:
+            faulty.end(CLOSING_GRACE)
 
 
 def ended(exit_: AttemptExit, too_long: bool) -> AttemptEnd:
@@ -139,7 +139,7 @@ class Log:
         if any(fault.kind == "no_log" for fault in job.faults):
             # Nothing is written where no stream is.
             return log
-        if not moto_backend.open_log(job.place, group, stream, create):
+        if not moto_backend.open_log(job.region, group, stream, create):
             raise AttemptNotStarted(NO_LOG_GROUP)
         return log
 
@@ -148,4 +148,4 @@ class Log:
         moment = now()
         for start in range(0, len(line), EVENT_BYTES):
             text = line[start : start + EVENT_BYTES].decode("utf-8", "replace")
-            moto_backend.write_log(self.job.place, self.group, self.stream, moment, text)
+            moto_backend.write_log(self.job.region, self.group, self.stream, moment, text)

@@ -10,7 +10,7 @@ from typing import Any
 
 from ..faults.plan import JobFault
 from ..runners.runner import AttemptSpec, RunningAttempt
-from ..services.moto_backend import Place
+from ..services.moto_backend import Region
 from .resolve import requirement
 from .retries import AttemptEnd
 
@@ -33,7 +33,7 @@ class Job:
     """A job. Whoever changes it holds the scheduler's lock.
 
     Attributes:
-        place: Its account and region.
+        region: Its account and region.
         job_id: Its id, the same for all attempts.
         name: Its name.
         queue_name: Its queue.
@@ -64,7 +64,7 @@ class Job:
         task: The id of its latest attempt's ECS task.
     """
 
-    place: Place
+    region: Region
     job_id: str
     name: str
     queue_name: str

@@ -38,17 +38,17 @@ class Scheduler:
         lock: Held by whoever looks at or changes jobs.
     """
 
-    def __init__(self, attempts: RunsAttempts, places: int, grace: float) -> None:
+    def __init__(self, attempts: RunsAttempts, slots: int, grace: float) -> None:
         """Make a scheduler.
 
         Args:
             attempts: Runs attempts, each in a thread of its own.
-            places: How many attempts run at once.
+            slots: How many attempts run at once.
             grace: Seconds from SIGTERM to SIGKILL.
         """
         self.lock = threading.RLock()
         self._attempts = attempts
-        self._places = places
+        self._slots = slots
         self._grace = grace
         self._waiting: deque[Job] = deque()
         self._pending: list[Job] = []
@@ -111,7 +111,7 @@ class Scheduler:
             self._look_at_pending()
 
     def _fill(self) -> None:
-        while self._waiting and len(self._running) < self._places and not self._closed:
+        while self._waiting and len(self._running) < self._slots and not self._closed:
             job = self._waiting.popleft()
             if job.status != RUNNABLE:
                 continue

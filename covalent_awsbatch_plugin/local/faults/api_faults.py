@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ..http.operations import Call, Environ, StartResponse, Wsgi
-from ..http.responses import Answer, error_answer
+from ..http.responses import Response, error_response
 from .plan import ApiFault
 
 # Status and code by kind and service; "" is for every other service.
@@ -54,10 +54,10 @@ MESSAGES: Mapping[str, str] = {
 }
 
 
-def answer_struck(
+def inject(
     fault: ApiFault, call: Call, application: Wsgi, environ: Environ, start: StartResponse
 ) -> Iterable[bytes]:
-    """Answer a call that a fault strikes.
+    """Response a call that a fault strikes.
 
     Args:
         fault: The fault.
@@ -77,11 +77,11 @@ def answer_struck(
     return refusal(fault.kind, call).send(start)
 
 
-def refusal(kind: str, call: Call) -> Answer:
+def refusal(kind: str, call: Call) -> Response:
     """Return what a service answers to a call that it refuses."""
     by_service = REFUSALS[kind]
     status, code = by_service.get(call.service) or by_service[""]
-    return error_answer(call, status, code, MESSAGES[kind].format(name=call.name))
+    return error_response(call, status, code, MESSAGES[kind].format(name=call.name))
 
 
 def _do(application: Wsgi, environ: Environ) -> None:

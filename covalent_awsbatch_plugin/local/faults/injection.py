@@ -1,4 +1,4 @@
-"""A fault plan while it is carried out: which calls and attempts are struck."""
+"""A fault plan while it is carried out: which calls and attempts get a fault."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ class Faults:
 
     Attributes:
         plan: The plan.
-        struck: How many calls and attempts were struck, by operation or ``job``, and kind.
+        injected: How many calls and attempts got a fault, by operation or ``job``, and kind.
     """
 
     plan: FaultPlan
-    struck: Counter[str] = field(default_factory=Counter)
+    injected: Counter[str] = field(default_factory=Counter)
     _calls: Counter[str] = field(default_factory=Counter)
     _used: Counter[int] = field(default_factory=Counter)
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -30,7 +30,7 @@ class Faults:
         """Carry out another plan, from its beginning."""
         with self._lock:
             self.plan = plan
-            for counted in (self.struck, self._calls, self._used):
+            for counted in (self.injected, self._calls, self._used):
                 counted.clear()
 
     def of_call(self, operation: str, by: str) -> ApiFault | None:
@@ -50,7 +50,7 @@ class Faults:
                     and (not fault.calls or number in fault.calls)
                     and self._strikes(place, fault, operation, number)
                 ):
-                    self.struck[f"{operation} {fault.kind}"] += 1
+                    self.injected[f"{operation} {fault.kind}"] += 1
                     return fault
         return None
 
@@ -72,7 +72,7 @@ class Faults:
                     and (not fault.attempts or attempt in fault.attempts)
                     and self._strikes(place, fault, key, attempt)
                 ):
-                    self.struck[f"job {fault.kind}"] += 1
+                    self.injected[f"job {fault.kind}"] += 1
                     found[beside] = fault
         return list(found.values())
 

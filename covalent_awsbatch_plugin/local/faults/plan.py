@@ -73,10 +73,10 @@ class ApiFault:
     Attributes:
         operation: Which calls, such as ``batch:DescribeJobs``; ``*`` and ``?`` as in file names.
         kind: One of API_FAULTS.
-        probability: The part of the calls that are struck, 0 to 1.
-        calls: The numbers of the calls that can be struck, from 1 for the first of its operation;
+        probability: The part of the calls that get a fault, 0 to 1.
+        calls: The numbers of the calls that can get one, from 1 for the first of its operation;
             empty for all.
-        limit: How many calls are struck at most; None for no limit.
+        limit: How many calls get a fault at most; None for no limit.
         seconds: How long a slow answer takes.
         by: Whose calls: ``dispatcher`` for those from outside of jobs, ``job``, or ``any``.
 
@@ -105,11 +105,11 @@ class JobFault:
     Attributes:
         kind: One of JOB_FAULTS.
         names: Which jobs, by their names; ``*`` and ``?`` as in file names.
-        attempts: The attempts that can be struck, from 1; empty for all.
-        probability: The part of the attempts that are struck, 0 to 1.
-        limit: How many attempts are struck at most; None for no limit.
-        after: Seconds from the attempt's start until it is struck, where it starts at all. One
-            that has ended before is not struck; with 0 every one is.
+        attempts: The attempts that can get a fault, from 1; empty for all.
+        probability: The part of the attempts that get a fault, 0 to 1.
+        limit: How many attempts get a fault at most; None for no limit.
+        after: Seconds from the attempt's start until it is injected, where it starts at all. One
+            that has ended before gets none; with 0 every one is.
         exit_code: The exit code for ``no_outcome``.
 
     Raises:

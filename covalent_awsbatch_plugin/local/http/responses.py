@@ -15,7 +15,7 @@ JSON_SERVICES = ("batch", "logs", "ecr", "ecr-public")
 
 
 @dataclass(frozen=True)
-class Answer:
+class Response:
     """An answer over HTTP."""
 
     status: int
@@ -34,7 +34,7 @@ class Answer:
         return [self.body]
 
 
-def error_answer(call: Call, status: int, code: str, message: str) -> Answer:
+def error_response(call: Call, status: int, code: str, message: str) -> Response:
     """Return an error in the protocol of the service that was called.
 
     Args:
@@ -45,9 +45,9 @@ def error_answer(call: Call, status: int, code: str, message: str) -> Answer:
     """
     if call.service in JSON_SERVICES:
         body = json.dumps({"__type": code, "message": message})
-        return Answer(status, body.encode(), {"x-amzn-ErrorType": code})
+        return Response(status, body.encode(), {"x-amzn-ErrorType": code})
     if call.operation in ("HeadObject", "HeadBucket"):
-        return Answer(status)
+        return Response(status)
     inner = f"<Code>{escape(code)}</Code><Message>{escape(message)}</Message>"
     if call.service == "s3":
         text = f"<Error>{inner}</Error>"
@@ -55,4 +55,4 @@ def error_answer(call: Call, status: int, code: str, message: str) -> Answer:
         text = f"<Response><Errors><Error>{inner}</Error></Errors></Response>"
     else:
         text = f"<ErrorResponse><Error>{inner}</Error></ErrorResponse>"
-    return Answer(status, text.encode(), {"Content-Type": "text/xml"})
+    return Response(status, text.encode(), {"Content-Type": "text/xml"})

@@ -9,7 +9,7 @@ from typing import Any
 
 
 @dataclass(frozen=True)
-class Place:
+class Region:
     """An account and region."""
 
     account: str
@@ -25,23 +25,23 @@ class Queue:
     enabled: bool
 
 
-def queue(place: Place, reference: str) -> Queue | None:
+def queue(region: Region, reference: str) -> Queue | None:
     """Return a queue by its name or ARN."""
-    found = _batch(place).get_job_queue(reference)
+    found = _batch(region).get_job_queue(reference)
     return found and Queue(found.name, found.arn, found.state == "ENABLED")
 
 
-def definition(place: Place, reference: str) -> dict[str, Any] | None:
+def definition(region: Region, reference: str) -> dict[str, Any] | None:
     """Return an active job definition as DescribeJobDefinitions tells it.
 
     Args:
-        place: Where.
+        region: Where.
         reference: Its ARN, ``name:revision``, or its name for the latest active revision.
     """
     name, _, revision = reference.rpartition("job-definition/")[2].partition(":")
     active = [
         each
-        for each in list(_batch(place)._job_definitions.values())
+        for each in list(_batch(region)._job_definitions.values())
         if each.name == name and each.status == "ACTIVE"
     ]
     if revision:
@@ -52,19 +52,19 @@ def definition(place: Place, reference: str) -> dict[str, Any] | None:
     return copy.deepcopy(dict(latest.describe()))
 
 
-def tag(place: Place, arn: str, tags: Mapping[str, str]) -> None:
+def tag(region: Region, arn: str, tags: Mapping[str, str]) -> None:
     """Tag a resource of Batch."""
-    _batch(place).tag_resource(arn, dict(tags))
+    _batch(region).tag_resource(arn, dict(tags))
 
 
-def tags(place: Place, arn: str) -> dict[str, str]:
+def tags(region: Region, arn: str) -> dict[str, str]:
     """Return the tags of a resource of Batch."""
-    return dict(_batch(place).list_tags_for_resource(arn))
+    return dict(_batch(region).list_tags_for_resource(arn))
 
 
-def open_log(place: Place, group: str, stream: str, create_group: bool) -> bool:
+def open_log(region: Region, group: str, stream: str, create_group: bool) -> bool:
     """Make a log stream; tell whether its group was there or was made."""
-    logs = _logs(place)
+    logs = _logs(region)
     if create_group:
         logs.ensure_log_group(group)
     if group not in logs.groups:
@@ -73,9 +73,9 @@ def open_log(place: Place, group: str, stream: str, create_group: bool) -> bool:
     return True
 
 
-def write_log(place: Place, group: str, stream: str, milliseconds: int, message: str) -> None:
+def write_log(region: Region, group: str, stream: str, milliseconds: int, message: str) -> None:
     """Add an event to a log stream; where that was deleted meanwhile, it is lost, as on AWS."""
-    found = _logs(place).groups.get(group)
+    found = _logs(region).groups.get(group)
     if found is not None and stream in found.streams:
         event = {"timestamp": milliseconds, "message": message}
         found.put_log_events(stream, [event])
@@ -127,13 +127,13 @@ def forget_everything() -> None:
     moto_api_backend.reset()
 
 
-def _batch(place: Place) -> Any:
+def _batch(region: Region) -> Any:
     from moto.batch.models import batch_backends
 
-    return batch_backends[place.account][place.region]
+    return batch_backends[region.account][region.region]
 
 
-def _logs(place: Place) -> Any:
+def _logs(region: Region) -> Any:
     from moto.logs.models import logs_backends
 
-    return logs_backends[place.account][place.region]
+    return logs_backends[region.account][region.region]

@@ -4,39 +4,39 @@ from __future__ import annotations
 
 import itertools
 
-from covalent_awsbatch_plugin.aws.calls.rate_limits import LONGEST_WAIT, Pace, backoff
+from covalent_awsbatch_plugin.aws.calls.rate_limits import LONGEST_WAIT, RateLimiter, backoff
 from covalent_awsbatch_plugin.aws.jobs.poll_schedule import Schedule
 from covalent_awsbatch_plugin.aws.model.description import JobDescription
 
 
-def turns(pace: Pace, count: int, now: float) -> list[float]:
-    return [now + pace.wait(now) for _ in range(count)]
+def turns(limiter: RateLimiter, count: int, now: float) -> list[float]:
+    return [now + limiter.wait(now) for _ in range(count)]
 
 
 def test_turns_come_at_the_ceiling_after_those_saved():
-    taken = turns(Pace(50.0), 125, now=100.0)
+    taken = turns(RateLimiter(50.0), 125, now=100.0)
     assert taken[24] == 100.0, "half a second of turns may be taken at once"
     assert abs(taken[-1] - 102.0) < 0.05
 
 
 def test_a_burst_of_refusals_halves_once_and_the_rate_grows_back():
-    pace = Pace(50.0)
+    limiter = RateLimiter(50.0)
     for _ in range(30):
-        pace.refused(100.0)
-    assert pace.rate == 25.0
-    pace.refused(101.5)
-    assert pace.rate == 12.5
-    pace.wait(105.5)
-    assert 20 < pace.rate < 25
-    pace.wait(200.0)
-    assert pace.rate == 50.0
+        limiter.refused(100.0)
+    assert limiter.rate == 25.0
+    limiter.refused(101.5)
+    assert limiter.rate == 12.5
+    limiter.wait(105.5)
+    assert 20 < limiter.rate < 25
+    limiter.wait(200.0)
+    assert limiter.rate == 50.0
 
 
 def test_the_rate_never_ends():
-    pace = Pace(50.0)
+    limiter = RateLimiter(50.0)
     for second in range(100):
-        pace.refused(100.0 + 2 * second)
-    assert pace.rate > 0
+        limiter.refused(100.0 + 2 * second)
+    assert limiter.rate > 0
 
 
 def test_backoff_doubles_jitters_and_is_bounded():

@@ -46,10 +46,10 @@ def test_an_argument_wins_also_zero_and_an_empty_text():
 
 
 def test_text_of_a_configuration_becomes_numbers():
-    configured = {"vcpu": "4", "memory": "7.5", "glue_on_batch": "true", "poll_freq": "2"}
+    configured = {"vcpu": "4", "memory": "7.5", "builtin_nodes_on_batch": "true", "poll_freq": "2"}
     values = resolution.resolve({}, configured)
     assert (values["vcpu"], values["memory"]) == (4, 7.5)
-    assert (values["glue_on_batch"], values["poll_freq"]) == (True, 2)
+    assert (values["builtin_nodes_on_batch"], values["poll_freq"]) == (True, 2)
 
 
 @pytest.mark.parametrize(

@@ -57,7 +57,7 @@ def lattices(shape, executor):
 
 def test_same_results_beside_the_server_and_on_batch(executor, run):
     beside = run(lattices(everything, executor()), 5)
-    on_batch = run(lattices(everything, executor(glue_on_batch=True)), 5)
+    on_batch = run(lattices(everything, executor(builtin_nodes_on_batch=True)), 5)
     assert str(beside.status) == str(on_batch.status) == "COMPLETED", beside.error
     assert beside.result == on_batch.result == EXPECTED
 
@@ -73,7 +73,7 @@ def test_exceptions_in_glue_are_told_alike(executor, run):
         return same(pair(x)[1]["no such key"])
 
     told = []
-    for options in ({}, {"glue_on_batch": True}):
+    for options in ({}, {"builtin_nodes_on_batch": True}):
         result = run(lattices(missing, executor(**options)), 5)
         assert str(result.status) == "FAILED"
         failed = [n for n in result.get_all_node_results() if str(n["status"]) == "FAILED"]

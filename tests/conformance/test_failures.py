@@ -185,7 +185,7 @@ async def test_every_fault_of_jobs_among_thirty_others(aws, options):
 
 @pytest.mark.parametrize("kind", SURVIVED)
 async def test_faults_of_calls_are_waited_out(aws, options, kind):
-    """The first call of every operation is struck; the task runs once all the same."""
+    """The first call of every operation is injected; the task runs once all the same."""
     aws.faults = FaultPlan(api=[ApiFault("*", kind, calls=[1], by="dispatcher")])
     case = f"{kind} calls"
     async with left_clean(aws, options):
