@@ -17,9 +17,9 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="less of all; writes nothing")
     parser.add_argument("--only", action="append", choices=CASES, help="measure only this again")
     parser.add_argument("--report", action="store_true", help="only write the page again")
-    told = parser.parse_args()
-    chosen = [] if told.report else told.only or list(CASES)
-    if told.quick:
+    arguments = parser.parse_args()
+    chosen = [] if arguments.report else arguments.only or list(CASES)
+    if arguments.quick:
         report.show({name: measure(name, QUICK) for name in chosen})
         print("Targets are those of a full run: what is fixed weighs more in less work.")
         return

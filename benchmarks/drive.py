@@ -66,7 +66,7 @@ class Collector:
     def seconds(self) -> float:
         """Return the seconds it took so far.
 
-        A search that another thread makes has blocked the event loop before we are told its end.
+        A search that another thread makes has blocked the event loop before its end is reported.
         """
         under_way = time.perf_counter() - self._started if self._started is not None else 0.0
         return self._seconds + under_way
@@ -149,7 +149,7 @@ def nothing(*args: Any) -> None:
 
 
 def seconds_since_start(*args: Any) -> float:
-    """Be a task that tells how long its job took to get here."""
+    """Be a task that reports how long its job took to get here."""
     import os
     import time
 
@@ -187,7 +187,7 @@ class Work:
 
 
 async def run_all(server: Server, work: Work, count: int, one_by_one: bool) -> list[Any]:
-    """Run all tasks, at once unless told otherwise, and return what came back."""
+    """Run all tasks, at once unless ``one_by_one``, and return what came back."""
     running = []
     for node_id in range(count):
         task = asyncio.ensure_future(server.execute(*work.call(), node_id))
@@ -219,23 +219,23 @@ async def wait_for_nothing(server: Server, work: Work, count: int, seconds: floa
     return {**found, "search": {"before": empty, "waiting": collector.search()}}
 
 
-async def measure(server: Server, work: Work, told: dict[str, Any]) -> dict[str, Any]:
+async def measure(server: Server, work: Work, given: dict[str, Any]) -> dict[str, Any]:
     """Run the tasks and return their cost."""
-    if told.get("wait"):
-        return dict(await wait_for_nothing(server, work, told["tasks"], told["wait"]))
+    if given.get("wait"):
+        return dict(await wait_for_nothing(server, work, given["tasks"], given["wait"]))
     beat, cpu, start = Heartbeat(Collector()), cpu_seconds(), time.perf_counter()
-    results = await run_all(server, work, told["tasks"], told.get("one_by_one", False))
+    results = await run_all(server, work, given["tasks"], given.get("one_by_one", False))
     wall = time.perf_counter() - start
     found: dict[str, Any] = {"wall": wall, "cpu": cpu_seconds() - cpu, **beat.stop()}
     found["peak"] = memory("VmHWM")
-    if told.get("keep_results"):
+    if given.get("keep_results"):
         found["results"] = [result.get_deserialized() for result in results]
     await asyncio.sleep(AFTERMATH)
     return found
 
 
-def set_standin(url: str, values: dict[str, Any]) -> None:
-    """Change what the stand-in does from now on."""
+def set_fake(url: str, values: dict[str, Any]) -> None:
+    """Change what the fake AWS does from now on."""
     with urlopen(Request(url, data=json.dumps(values).encode())):
         pass
 
@@ -249,7 +249,7 @@ def event_loop() -> asyncio.AbstractEventLoop:
 
 def main() -> None:
     """Do the work described by the first argument."""
-    told = json.loads(sys.argv[1])
+    given = json.loads(sys.argv[1])
     import covalent
 
     from covalent_awsbatch_plugin.awsbatch import AWSBatchExecutor
@@ -258,15 +258,15 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         loop = event_loop()
         asyncio.set_event_loop(loop)
-        if "warm" in told:
-            first = Server(AWSBatchExecutor, told["options"], scratch)
+        if "warm" in given:
+            first = Server(AWSBatchExecutor, given["options"], scratch)
             loop.run_until_complete(run_all(first, Work({}), 1, one_by_one=True))
-            set_standin(**told["warm"])
-        server = Server(AWSBatchExecutor, told["options"], scratch)
-        work = Work(told)
+            set_fake(**given["warm"])
+        server = Server(AWSBatchExecutor, given["options"], scratch)
+        work = Work(given)
         before = memory("VmRSS")
         forget_peak()
-        found = loop.run_until_complete(measure(server, work, told))
+        found = loop.run_until_complete(measure(server, work, given))
     print(json.dumps({"imported": imported, "before": before, "payload": work.payload, **found}))
     assert covalent
     sys.stdout.flush()

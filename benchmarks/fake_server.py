@@ -1,4 +1,4 @@
-"""The stand-in for AWS as a process of its own."""
+"""The fake AWS as a process of its own."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from urllib.request import Request, urlopen
 from benchmarks import places
 
 
-class StandIn:
+class FakeServer:
     """A running ``tests.fake_aws``, for as long as the context lasts.
 
     Args:
@@ -23,7 +23,7 @@ class StandIn:
         flags = [f"--{name.replace('_', '-')}={value}" for name, value in settings.items()]
         self._command = [sys.executable, "-m", "tests.fake_aws", *flags]
 
-    def __enter__(self) -> StandIn:
+    def __enter__(self) -> FakeServer:
         self._home = tempfile.TemporaryDirectory(prefix="benchmark-fake-")
         self._process = subprocess.Popen(
             self._command,

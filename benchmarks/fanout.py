@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from benchmarks import runs
-from benchmarks.fake_server import StandIn
+from benchmarks.fake_server import FakeServer
 from covalent_awsbatch_plugin.local.covalent_server import CovalentServer
 
 HERE = Path(__file__).parent
@@ -20,7 +20,7 @@ HERE = Path(__file__).parent
 def against_two_calls(width: int, times: int) -> dict[str, float]:
     """Return the median seconds of a fan-out of instant jobs, and of the two database calls."""
     measured: dict[str, list[float]] = {"awsbatch": [], "two_calls": []}
-    with StandIn(latency=runs.LATENCY, job_seconds=0.0) as aws, _server(aws) as server:
+    with FakeServer(latency=runs.LATENCY, job_seconds=0.0) as aws, _server(aws) as server:
         # The first dispatch of a server's life imports and connects: it is not counted.
         for executor in measured:
             _dispatch(server, executor, 2)
@@ -31,8 +31,8 @@ def against_two_calls(width: int, times: int) -> dict[str, float]:
 
 
 @contextmanager
-def _server(aws: StandIn) -> Iterator[CovalentServer]:
-    """Run a Covalent server whose configuration names the stand-in."""
+def _server(aws: FakeServer) -> Iterator[CovalentServer]:
+    """Run a Covalent server whose configuration names the fake AWS."""
     environment = {"COVALENT_EXECUTOR_DIR": str(HERE / "executors")}
     server = CovalentServer(environment=environment)
     options = {**aws.options, "poll_freq": runs.POLL_FREQ}

@@ -34,7 +34,7 @@ INTRODUCTION = """\
 What a task costs, beside release 0.42 of this plugin, on the same work. `make bench` measures it
 again and writes this page; `python -m benchmarks --quick` takes three minutes and writes nothing.
 
-A stand-in for S3, STS, Batch and CloudWatch Logs runs as a process of its own: each call takes
+A fake of S3, STS, Batch and CloudWatch Logs runs as a process of its own: each call takes
 30 ms, a job 2 s, SubmitJob is refused beyond 50 calls a second as AWS does, DescribeJobs beyond
 30. Both releases are driven as Covalent's server drives them: `run()` on a uvloop event loop,
 one executor for each electron, the answers of its database given at once; `poll_freq` is 1. Each
@@ -43,10 +43,10 @@ PyPI, and its jobs speak its own protocol.
 """
 
 LEGEND = """\
-*Limit* is what nothing can be below: for times, SubmitJob at 50 a second plus the job and the four
-calls that no task is done without. Release 0.42 was measured with 100 tasks at most. Where a line
-says 1,000, its figure is that of 100: for a task the same, for all of them (memory, registrations)
-ten times that.
+*Limit* is the theoretical minimum: for times, SubmitJob at 50 a second plus the job and the four
+calls that every task needs. Release 0.42 was measured with 100 tasks at most. A line for 1,000
+tasks repeats its figure for 100: a figure a task unchanged, a total (memory, registrations) times
+ten.
 
 - *Payload* is what Covalent hands over: the base64 of a pickle of 100 MB, both as argument and as
   result. The baseline is a process that has run one small task.
@@ -62,12 +62,12 @@ ten times that.
 
 DETAILS = """\
 Calls and bytes count everything, credentials check, clean-up and first use included. *Longest
-block* is the longest time for which the event loop let nobody else run; the last column leaves out
+block* is the longest time for which the event loop ran nothing else; the last column leaves out
 the time of Python's garbage collector.
 """
 
 BLOCKS = """\
-While {count:,} tasks wait, nobody waits longer for the event loop than {waiting:.0f} ms,
+While {count:,} tasks wait, nothing waits longer for the event loop than {waiting:.0f} ms,
 {idle:.0f} ms without Python's garbage collector. Of an answer of DescribeJobs no objects are made
 but of what is used, and none that the collector has to follow of jobs that go on, so that it
 hardly ever has reason to search.
@@ -78,7 +78,7 @@ more than 50 ms {late} times, for {longest:.0f} ms at the longest. Without the c
 have been {busy:.0f} ms, all tasks having been started at the same moment. A search takes
 {empty:.0f} ms ({empty_objects:,} objects) with nothing but Covalent imported and not a task, and
 {full:.0f} ms ({full_objects:,} objects, {each:.0f} a task, Covalent's own and the harness's among
-them) with {count:,} tasks; about {searches} lie between the one and the other. This is not mended:
+them) with {count:,} tasks; about {searches} lie between the one and the other. This is not fixed:
 the plugin could only do so by changing the collector for the whole server, which is its owner's to
 do.
 """
@@ -152,7 +152,7 @@ def _missed(found: list[Figure]) -> str:
 
 
 def _cells(figure: Figure) -> tuple[str, ...]:
-    def told(value: float | None) -> str:
+    def formatted(value: float | None) -> str:
         return "" if value is None else f"{_number(value)} {figure.unit}".strip()
 
     def ratio(to: float | None) -> str:
@@ -160,12 +160,12 @@ def _cells(figure: Figure) -> tuple[str, ...]:
 
     return (
         figure.work,
-        told(figure.old),
-        told(figure.ours),
+        formatted(figure.old),
+        formatted(figure.ours),
         ratio(figure.old),
-        told(figure.limit),
+        formatted(figure.limit),
         ratio(figure.limit),
-        told(figure.target),
+        formatted(figure.target),
         "yes" if figure.held else "**no**",
     )
 

@@ -1,4 +1,4 @@
-"""Runs of the executor against the stand-in, each in a process of its own."""
+"""Runs of the executor against the fake AWS, each in a process of its own."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import tempfile
 from typing import Any
 
 from benchmarks import places
-from benchmarks.fake_server import StandIn
+from benchmarks.fake_server import FakeServer
 
 LATENCY, JOB_SECONDS, POLL_FREQ = 0.03, 2.0, 1
 OLD, OURS = "0.42", "ours"
@@ -33,7 +33,7 @@ Run = dict[str, Any]
 
 def tasks(release: str, count: int) -> Run:
     """Run ``count`` instant tasks whose jobs take two seconds, as a second run of the day."""
-    with StandIn(latency=LATENCY, job_seconds=JOB_SECONDS) as aws:
+    with FakeServer(latency=LATENCY, job_seconds=JOB_SECONDS) as aws:
         if release == OURS:
             # Whatever is registered once is registered by now.
             drive(release, aws, tasks=1)
@@ -43,7 +43,7 @@ def tasks(release: str, count: int) -> Run:
 
 def shared_argument(release: str, count: int, size: int) -> Run:
     """Run tasks that share one argument."""
-    with StandIn(latency=LATENCY, job_seconds=JOB_SECONDS) as aws:
+    with FakeServer(latency=LATENCY, job_seconds=JOB_SECONDS) as aws:
         return _with_counters(drive(release, aws, tasks=count, argument_size=size), aws)
 
 
@@ -52,14 +52,14 @@ def private_payload(release: str, size: int) -> Run:
 
     The first one has everything imported that is imported on first use.
     """
-    with StandIn(latency=LATENCY, job_seconds=JOB_SECONDS) as aws:
+    with FakeServer(latency=LATENCY, job_seconds=JOB_SECONDS) as aws:
         then = {"url": f"{aws.options['endpoint_url']}/_fake/set", "values": {"result_size": size}}
         return _with_counters(drive(release, aws, tasks=1, argument_size=size, warm=then), aws)
 
 
 def waiting(count: int, seconds: float) -> Run:
     """Let tasks wait for jobs that never end, at the documented poll_freq of 10."""
-    with StandIn(latency=LATENCY, job_seconds=math.inf) as aws:
+    with FakeServer(latency=LATENCY, job_seconds=math.inf) as aws:
         found = _with_counters(drive(OURS, aws, poll_freq=10, tasks=count, wait=seconds), aws)
     window = found["window"]
     inside = [t for t in found["describe_times"] if window["from"] <= t < window["to"]]
@@ -69,7 +69,7 @@ def waiting(count: int, seconds: float) -> Run:
 
 def worker_seconds(count: int) -> list[float]:
     """Return how long each of some real workers took from its start to the user's function."""
-    with StandIn(latency=LATENCY, script="process") as aws:
+    with FakeServer(latency=LATENCY, script="process") as aws:
         found = drive(
             OURS,
             aws,
@@ -81,7 +81,7 @@ def worker_seconds(count: int) -> list[float]:
     return list(found["results"])
 
 
-def drive(release: str, aws: StandIn, poll_freq: int = POLL_FREQ, **work: Any) -> Run:
+def drive(release: str, aws: FakeServer, poll_freq: int = POLL_FREQ, **work: Any) -> Run:
     """Run ``drive.py`` with a release's Python and return what it measured."""
     options = {**aws.options, "poll_freq": poll_freq}
     python, more = sys.executable, {}
@@ -102,5 +102,5 @@ def drive(release: str, aws: StandIn, poll_freq: int = POLL_FREQ, **work: Any) -
     return dict(json.loads(done.stdout.splitlines()[-1]))
 
 
-def _with_counters(found: Run, aws: StandIn) -> Run:
+def _with_counters(found: Run, aws: FakeServer) -> Run:
     return {**found, **aws.state()}

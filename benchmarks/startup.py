@@ -13,10 +13,10 @@ from collections.abc import Iterator
 from benchmarks import places, runs
 
 PACKAGE = "covalent_awsbatch_plugin"
-# What every worker needs, whoever wrote it.
+# What every worker needs, of whatever release.
 BARE = "import covalent, boto3, cloudpickle, time; print(time.time())"
 
-# A search for garbage in all that Covalent has loaded takes 50 ms and comes whoever is there, with
+# A search for garbage in all that Covalent has loaded takes 50 ms and comes in any case, with
 # the plugin or without it; it would be put down to the module that it happens to interrupt.
 IMPORT = "import gc; gc.disable(); import covalent"
 

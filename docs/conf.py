@@ -9,7 +9,7 @@ from importlib.metadata import version as version_of
 from pathlib import Path
 from typing import Any
 
-# Importing Covalent writes its configuration: not into the home of whoever builds this.
+# Importing Covalent writes its configuration: not into the home of the user who builds this.
 _covalent = tempfile.TemporaryDirectory(prefix="covalent-awsbatch-docs-")
 os.environ["COVALENT_CONFIG_DIR"] = _covalent.name
 

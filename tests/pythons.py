@@ -78,9 +78,9 @@ def ask(program: str) -> Python | None:
     answer = output(program, "-I", "-c", ASK)
     if not answer:
         return None
-    told = json.loads(answer)
-    paths = {name: Path(told.pop(name)) for name in ("program", "prefix", "stdlib")}
-    return Python(**paths, **told)
+    reported = json.loads(answer)
+    paths = {name: Path(reported.pop(name)) for name in ("program", "prefix", "stdlib")}
+    return Python(**paths, **reported)
 
 
 def output(*command: str) -> str:

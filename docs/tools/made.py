@@ -37,7 +37,12 @@ RESOURCES = (
         "",
         "Where the instances run. The region's default VPC serves; `deploy` makes none.",
     ),
-    ("Security group", "", "SecurityGroup", "Lets the instances out and nobody in."),
+    (
+        "Security group",
+        "",
+        "SecurityGroup",
+        "Lets the instances connect out; nothing may connect in.",
+    ),
     (
         "Compute environment",
         "",

@@ -41,7 +41,7 @@ def engine() -> Iterator[docker.DockerClient]:
     """An engine, for as long as the context lasts; DOCKER_HOST then leads to it.
 
     Raises:
-        NoEngine: There is none and none can be started; the text says why.
+        NoEngine: There is none and none can be started; the text explains why.
     """
     try:
         client = connect()

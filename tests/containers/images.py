@@ -117,7 +117,7 @@ class Images:
 
 
 def owned_by_root(member: tarfile.TarInfo) -> tarfile.TarInfo:
-    """Make a file root's; folders of a temporary directory are nobody else's business."""
+    """Make a file root's; folders of a temporary directory are private to their owner."""
     member.uid = member.gid = 0
     member.uname = member.gname = "root"
     if member.isdir() and member.name == ".":

@@ -11,7 +11,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-# What of pip's configuration says where an index is and how to reach it.
+# What of pip's configuration names the index and how to reach it.
 KEYS = (
     "index-url",
     "extra-index-url",
@@ -22,7 +22,7 @@ KEYS = (
     "trusted-host",
 )
 
-# Nobody listens on this port: an index that cannot be reached.
+# Nothing listens on this port: an index that cannot be reached.
 UNREACHABLE = {"PIP_INDEX_URL": "http://127.0.0.1:1/simple", "PIP_RETRIES": "0"}
 
 
@@ -67,7 +67,7 @@ def configured() -> Index:
 
 @lru_cache
 def problem() -> str:
-    """Say why nothing can be downloaded; empty if it can."""
+    """Return why nothing can be downloaded; empty if it can."""
     with tempfile.TemporaryDirectory() as folder:
         done = pip(
             "download", "--quiet", "--no-deps", "--no-cache-dir", "-d", folder, "cloudpickle"

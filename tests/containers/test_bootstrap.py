@@ -31,7 +31,7 @@ def about():
     return "{}.{}".format(*sys.version_info), os.getuid(), os.path.isdir(os.environ["HOME"])
 print(TransportableObject(about).serialize().hex())
 """
-NOBODY = {"user": "1234", "readonlyRootFilesystem": True}
+OTHER_USER = {"user": "1234", "readonlyRootFilesystem": True}
 TMPFS = {"linuxParameters": {"tmpfs": [{"containerPath": "/tmp", "size": 64}]}}
 
 
@@ -71,47 +71,47 @@ def pickled(engine: docker.DockerClient, images: Images) -> Callable[[Python], A
 @pytest.mark.parametrize("minor", CLAIMED)
 def test_an_image_with_everything_installs_nothing(images, python, pickled, run, minor):
     found = python(minor)
-    told = run(images.full(found), pickled(found), environment=UNREACHABLE)
-    assert told == (minor, 0, True)
+    reported = run(images.full(found), pickled(found), environment=UNREACHABLE)
+    assert reported == (minor, 0, True)
 
 
 @pytest.mark.parametrize("minor", CLAIMED)
 def test_another_user_a_read_only_root_and_no_home(images, python, pickled, run, minor):
     found = python(minor)
-    told = run(
+    reported = run(
         images.full(found),
         pickled(found),
         environment=UNREACHABLE,
-        container_properties={**NOBODY, **TMPFS},
+        container_properties={**OTHER_USER, **TMPFS},
     )
-    assert told == (minor, 1234, True)
+    assert reported == (minor, 1234, True)
 
 
 def test_a_read_only_root_without_a_folder_for_temporary_files(images, ours, pickled, run):
-    told = run(images.full(ours), pickled(ours), container_properties=NOBODY)
-    assert told == (OURS, 1234, True)
+    reported = run(images.full(ours), pickled(ours), container_properties=OTHER_USER)
+    assert reported == (OURS, 1234, True)
 
 
 def test_a_bare_image_installs_what_is_missing(images, ours, pickled, run, index_reachable: Index):
-    told = run(
+    reported = run(
         images.bare(ours),
         pickled(ours),
         environment=index_reachable.environment,
         container_properties=index_reachable.container_properties,
     )
-    assert told == (OURS, 0, True)
+    assert reported == (OURS, 0, True)
 
 
 def test_a_bare_image_installs_for_another_user(
     images, ours, pickled, run, index_reachable: Index
 ):
-    told = run(
+    reported = run(
         images.bare(ours),
         pickled(ours),
         environment=index_reachable.environment,
         container_properties={**index_reachable.container_properties, "user": "1234"},
     )
-    assert told == (OURS, 1234, True)
+    assert reported == (OURS, 1234, True)
 
 
 def test_a_bare_image_without_an_index_says_so(images, ours, pickled, run):

@@ -265,7 +265,7 @@ def test_an_engine_elsewhere_is_of_no_use(engine):
 
 
 def test_no_engine(monkeypatch, tmp_path):
-    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/nobody.sock")
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/absent.sock")
     assert not engine_answers()
-    with pytest.raises(NoEngine, match=r"nobody\.sock"):
+    with pytest.raises(NoEngine, match=r"absent\.sock"):
         ContainerRunner()

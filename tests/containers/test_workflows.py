@@ -88,7 +88,7 @@ def test_a_task_over_its_memory_is_told_so(executor, run, image):
     assert "filling" in filled["stdout"]
     # Covalent keeps no other text of an executor's error than what stands in stderr.
     assert "used more memory than it had asked for" in filled["stderr"]
-    assert "memory=" in filled["stderr"], "it says what to do"
+    assert "memory=" in filled["stderr"], "the advice"
     assert "137" in filled["stderr"]
 
 

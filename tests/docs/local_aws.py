@@ -1,4 +1,4 @@
-"""A local AWS in a process of its own, as the documentation tells users to start it."""
+"""A local AWS in a process of its own, started as the documentation shows."""
 
 from __future__ import annotations
 

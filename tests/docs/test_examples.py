@@ -80,7 +80,7 @@ def test_the_commands_of_a_page_print_what_it_says(
 
 
 def _same(expected: str, output: str) -> bool:
-    """Tell whether an output is as expected; ``...`` stands for anything, also a wider column."""
+    """Return whether output is as expected; ``...`` stands for anything, also a wider column."""
     narrow = [re.sub("─+", "─", text) for text in (expected, output)]
     options = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
     return doctest.OutputChecker().check_output(*narrow, options)

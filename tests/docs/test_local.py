@@ -1,4 +1,4 @@
-"""What the first page says that ``covalent-awsbatch local`` prints is what it prints."""
+"""The first page shows what ``covalent-awsbatch local`` prints."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Covalent's own nodes: the same results beside the server as on Batch, and no job for them."""
+"""Covalent's own nodes: the same results on the server's host as on Batch, and no job for them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def tuples(x):
 
 
 def everything(x):
-    """Every kind of glue, on as few electrons as will do: each is a job in the second run."""
+    """Every kind of built-in node, on few electrons: each is a job in the second run."""
     first, second = pair(x)
     other = number(x)
     return {
@@ -72,12 +72,12 @@ def test_exceptions_in_glue_are_told_alike(executor, run):
     def missing(x):
         return same(pair(x)[1]["no such key"])
 
-    told = []
+    texts = []
     for options in ({}, {"builtin_nodes_on_batch": True}):
         result = run(lattices(missing, executor(**options)), 5)
         assert str(result.status) == "FAILED"
         failed = [n for n in result.get_all_node_results() if str(n["status"]) == "FAILED"]
         assert len(failed) == 1
-        told.append(failed[0]["stderr"].split("Job: ")[0])
-    assert told[0] == told[1]
-    assert "KeyError: 'no such key'" in told[0]
+        texts.append(failed[0]["stderr"].split("Job: ")[0])
+    assert texts[0] == texts[1]
+    assert "KeyError: 'no such key'" in texts[0]

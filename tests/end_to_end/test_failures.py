@@ -45,7 +45,7 @@ def faults(aws):
 
 @pytest.mark.parametrize("failure", SEEN)
 def test_a_common_failure_is_survived_or_told(failure, executor, run, faults):
-    plan, said = SEEN[failure]
+    plan, expected = SEEN[failure]
 
     @ct.electron(executor=executor())
     def task(x):
@@ -57,11 +57,11 @@ def test_a_common_failure_is_survived_or_told(failure, executor, run, faults):
 
     faults(plan)
     result = run(workflow, 1)
-    if said is None:
+    if expected is None:
         assert (str(result.status), result.result) == ("COMPLETED", 2)
         return
     assert str(result.status) == "FAILED"
     shown = node(result, "task")["stderr"]
     assert "What to do:" in shown
-    for text in said:
+    for text in expected:
         assert text in shown

@@ -18,8 +18,8 @@ EXAMPLES = Path(__file__).parents[2] / "examples"
 
 def completed(result):
     nodes = result.get_all_node_results()
-    told = [n["stderr"] or n["error"] for n in nodes if str(n["status"]) == "FAILED"]
-    assert str(result.status) == "COMPLETED", (result.error, *told)
+    errors = [n["stderr"] or n["error"] for n in nodes if str(n["status"]) == "FAILED"]
+    assert str(result.status) == "COMPLETED", (result.error, *errors)
     return result.result
 
 
@@ -252,11 +252,11 @@ def test_raising_task_shows_its_output_and_traceback(executor, run):
     assert str(result.status) == "FAILED"
     failed = node(result, "explode")
     assert failed["stdout"] == "about to fail\n"
-    trace, said = failed["stderr"].split("The task raised an exception.")
+    trace, explanation = failed["stderr"].split("The task raised an exception.")
     assert trace.startswith("Traceback")
     assert 'raise ValueError("what a pity")' in trace
     assert trace.rstrip().endswith("ValueError: what a pity")
-    assert "Job: " in said
+    assert "Job: " in explanation
 
 
 @pytest.mark.parametrize("example", ["svm", "fan_out", "failing_task"])

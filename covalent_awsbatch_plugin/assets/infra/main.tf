@@ -49,7 +49,7 @@ data "aws_subnets" "all" {
 }
 
 resource "aws_cloudformation_stack" "awsbatch" {
-  # The same name as `covalent-awsbatch deploy` gives it, so that nobody deploys both.
+  # The same name as `covalent-awsbatch deploy` gives it, so that both cannot be deployed.
   name          = "${var.prefix}-awsbatch"
   template_body = file("${path.module}/../cloudformation.yaml")
   capabilities  = ["CAPABILITY_NAMED_IAM"]
