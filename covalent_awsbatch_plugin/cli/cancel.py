@@ -38,7 +38,7 @@ def end_jobs(account: Account, found: Sequence[FoundJob], reason: str, *, ask: b
     """List jobs, ask where wanted, and end them.
 
     Raises:
-        click.Abort: The user said no.
+        click.Abort: The user declined.
     """
     for job in found:
         line = f"{job.job_id}  {job.status:<9}  {job.dispatch}:{job.node}  {job.function}"

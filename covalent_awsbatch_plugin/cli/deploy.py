@@ -35,7 +35,9 @@ def _check_prefix(_ctx: click.Context, _param: click.Parameter, value: str) -> s
 
 
 @click.command()
-@click.option("--plan", is_flag=True, help="Show what would change, and change nothing.")
+@click.option(
+    "--plan", is_flag=True, help="Show what would change or be deleted, and change nothing."
+)
 @click.option("--delete", is_flag=True, help="Remove the stack and what the plugin made in it.")
 @click.option("--yes", is_flag=True, help="Delete without asking.")
 @click.option(
@@ -85,7 +87,7 @@ def deploy(plan: bool, delete: bool, yes: bool, prefix: str, **options: Any) -> 
     )
     again = _again(prefix, options)
     if delete:
-        teardown.delete_deployment(account, prefix, again, ask=not yes)
+        teardown.delete_deployment(account, prefix, again, ask=not yes, only_plan=plan)
         return
     state = _deployed(account, prefix, again, options, only_plan=plan)
     if state is not None:

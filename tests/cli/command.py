@@ -17,7 +17,7 @@ from click.testing import CliRunner
 
 from covalent_awsbatch_plugin.cli import main
 
-from .serve import PLACES
+from .serve import SLOTS
 
 TIME_LIMIT = 60
 
@@ -102,12 +102,12 @@ class Aws:
 
     Attributes:
         options: The executor's options for the stack that is there from the beginning.
-        places: How many jobs run at once.
+        slots: How many jobs run at once.
         account: Its account.
     """
 
     options: Mapping[str, str]
-    slots: int = PLACES
+    slots: int = SLOTS
     account: str = "123456789012"
 
     @property

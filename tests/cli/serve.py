@@ -10,9 +10,9 @@ import sys
 
 from covalent_awsbatch_plugin.local import LocalAws
 
-PLACES = 4
+SLOTS = 4
 
 if __name__ == "__main__":
-    with LocalAws(runner="processes", slots=PLACES) as local:
+    with LocalAws(runner="processes", slots=SLOTS) as local:
         print(json.dumps(local.executor_options()), flush=True)
         sys.stdin.read()

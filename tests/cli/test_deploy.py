@@ -135,6 +135,14 @@ def test_deleting_takes_the_executors_things_along_and_asks(aws: Aws, on_aws: Co
         type="container",
         containerProperties={"image": "i", "vcpus": 1, "memory": 128},
     )
+    for confirmed in ([], ["--yes"]):
+        plan = on_aws("deploy", "--delete", "--plan", "--prefix", "full", *confirmed)
+        assert plan.code == 0, plan.text
+        assert f"3 objects of the plugin in {bucket}" in plan.out
+        assert "nothing was changed" in plan.out
+        assert s3.list_objects_v2(Bucket=bucket)["KeyCount"] == 3
+        assert stack_name("full") in stacks(aws)
+
     no = on_aws("deploy", "--delete", "--prefix", "full", stdin="n\n")
     assert no.code == 1
     assert f"3 objects of the plugin in {bucket}" in no.out

@@ -138,7 +138,7 @@ def test_others_jobs_are_not_shown(aws: Aws, user: CommandLine, dispatch: Dispat
 
 
 def test_a_job_that_waits_tells_why(aws: Aws, user: CommandLine, dispatch: Dispatch) -> None:
-    running = [dispatch.submit(n, FOR_EVER) for n in range(aws.places)]
+    running = [dispatch.submit(n, FOR_EVER) for n in range(aws.slots)]
     for job in running:
         dispatch.wait_for(job, "RUNNING")
     first = dispatch.submit(100, "true")

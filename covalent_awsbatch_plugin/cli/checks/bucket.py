@@ -8,7 +8,7 @@ from typing import Any
 
 from ...aws.calls.aws_errors import Kind, classify, code_of
 from ...protocol import s3_keys
-from ..shared.errors import said
+from ..shared.errors import aws_message
 from .finding import Case, Finding, ok, problem, unknown
 
 AREA = "bucket"
@@ -92,7 +92,7 @@ def _writable(case: Case, bucket: str) -> Finding:
         return problem(
             AREA,
             "writable",
-            f"These credentials may not write, read and delete in it: {said(error)}",
+            f"These credentials may not write, read and delete in it: {aws_message(error)}",
             f"allow s3:PutObject, s3:GetObject and s3:DeleteObject on {bucket}/covalent/*.",
         )
     return ok(AREA, "writable", "An object could be written, read and deleted.")
@@ -107,7 +107,9 @@ def _encrypted(case: Case, bucket: str) -> Finding:
         )
     except ClientError as error:
         if classify(error) is Kind.DENIED:
-            return unknown(AREA, "encrypted", f"GetBucketEncryption was denied: {said(error)}")
+            return unknown(
+                AREA, "encrypted", f"GetBucketEncryption was denied: {aws_message(error)}"
+            )
         if code_of(error) != "ServerSideEncryptionConfigurationNotFoundError":
             raise
         return problem(

@@ -9,7 +9,7 @@ from typing import Any
 
 from ...aws.calls.aws_errors import Kind, classify, code_of
 from ...protocol.messages import minor
-from ..shared.errors import said
+from ..shared.errors import aws_message
 from .finding import Case, Finding, ok, problem, unknown
 
 AREA = "image"
@@ -100,7 +100,7 @@ def _check_ecr(case: Case, image: re.Match[str]) -> Iterator[Finding]:
         manifest = _manifest(case, image, image["tag"], image["digest"])
     except ClientError as error:
         if classify(error) is Kind.DENIED:
-            yield unknown(AREA, "exists", f"BatchGetImage was denied: {said(error)}")
+            yield unknown(AREA, "exists", f"BatchGetImage was denied: {aws_message(error)}")
             return
         if code_of(error) != "RepositoryNotFoundException":
             raise

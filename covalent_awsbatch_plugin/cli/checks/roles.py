@@ -10,7 +10,7 @@ from urllib.parse import unquote
 
 from ...aws.calls.aws_errors import Kind, classify, code_of
 from ...protocol import s3_keys
-from ..shared.errors import said
+from ..shared.errors import aws_message
 from .finding import Case, Finding, ok, problem, unknown
 from .image import ecr_repository_arn
 
@@ -105,7 +105,7 @@ def _check_role(case: Case, area: str, option: str, needs: Sequence[Need]) -> It
         role = case.account.client("iam").get_role(RoleName=name)["Role"]
     except ClientError as error:
         if classify(error) is Kind.DENIED:
-            yield unknown(area, "exists", f"GetRole was denied: {said(error)}")
+            yield unknown(area, "exists", f"GetRole was denied: {aws_message(error)}")
             return
         if code_of(error) != "NoSuchEntity":
             raise
@@ -160,7 +160,7 @@ def _simulated(case: Case, area: str, principal: str, needs: Sequence[Need]) -> 
     except ClientError as error:
         # Whoever may run tasks need not be allowed to ask; nor is every caller a user or role.
         return unknown(
-            area, "permissions", f"IAM's policy simulation cannot be asked: {said(error)}"
+            area, "permissions", f"IAM's policy simulation cannot be asked: {aws_message(error)}"
         )
     if not denied:
         return ok(area, "permissions", "IAM's policy simulation allows what is needed.")

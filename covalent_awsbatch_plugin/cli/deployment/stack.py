@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..shared.account import Account
-from ..shared.errors import Refusal, said
+from ..shared.errors import Refusal, aws_message
 
 # The template's outputs are the executor's configuration keys in CamelCase.
 OUTPUT_KEYS = {
@@ -77,7 +77,7 @@ def find_stack(account: Account, name: str) -> StackState | None:
     try:
         answer = account.client("cloudformation").describe_stacks(StackName=name)
     except ClientError as error:
-        if "does not exist" in said(error):
+        if "does not exist" in aws_message(error):
             return None
         raise
     described = answer["Stacks"][0]
@@ -146,7 +146,7 @@ def resources(account: Account, stack_id: str) -> list[Resource]:
     try:
         answer = cloudformation.describe_stack_resources(StackName=stack_id)
     except ClientError as error:
-        if "does not exist" in said(error):
+        if "does not exist" in aws_message(error):
             return []
         raise
     return [

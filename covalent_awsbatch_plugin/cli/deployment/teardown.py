@@ -1,4 +1,4 @@
-"""What ``deploy --delete`` does: end jobs, empty the bucket, remove the stack, say what stays."""
+"""What ``deploy --delete`` does: end jobs, empty the bucket, remove the stack, list what stays."""
 
 from __future__ import annotations
 
@@ -42,12 +42,21 @@ class Contents:
     foreign: int
 
 
-def delete_deployment(account: Account, prefix: str, again: str, *, ask: bool) -> None:
+def delete_deployment(
+    account: Account, prefix: str, again: str, *, ask: bool, only_plan: bool
+) -> None:
     """Remove the stack of a prefix with the plugin's own objects, jobs and job definitions.
+
+    Args:
+        account: Where the stack is.
+        prefix: The prefix of the stack's name.
+        again: The options that name it to the command line, such as ``--prefix lab``.
+        ask: Whether to ask for confirmation first.
+        only_plan: Whether to list what would be deleted, and delete nothing.
 
     Raises:
         Refusal: There is no such stack, it is busy, or CloudFormation could not delete it.
-        click.Abort: The user said no.
+        click.Abort: The user declined.
     """
     name = stack.stack_name(prefix)
     state = stack.find_stack(account, name)
@@ -59,6 +68,9 @@ def delete_deployment(account: Account, prefix: str, again: str, *, ask: bool) -
         stack.refuse_unusable(state, name, again)
     contents = _contents(account, state, prefix)
     console().print(_announcement(name, contents))
+    if only_plan:
+        console().print("This was the plan only; nothing was changed.")
+        return
     if ask:
         click.confirm("Delete it?", abort=True)
     _end_jobs(account, contents)

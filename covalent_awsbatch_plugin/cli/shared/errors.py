@@ -78,7 +78,7 @@ def refusal_for(error: Exception) -> Refusal | None:
     return None
 
 
-def said(error: Exception) -> str:
+def aws_message(error: Exception) -> str:
     """Return AWS's own words of an error, without botocore's around them."""
     response = getattr(error, "response", None) or {}
     return str(response.get("Error", {}).get("Message") or error)
@@ -88,7 +88,7 @@ def _of_aws(error: Exception, kind: Kind) -> Refusal:
     operation = getattr(error, "operation_name", "the call")
     if kind is Kind.DENIED:
         return Denied(
-            f"AWS denied permission for {operation}: {said(error)}",
+            f"AWS denied permission for {operation}: {aws_message(error)}",
             f"allow {operation} to the user or role of these credentials, or name a --profile "
             "that may do it. The policy PREFIX-batch-dispatcher, which 'deploy' makes, holds what "
             "running and watching tasks needs; deploying needs an administrator's.",
@@ -103,7 +103,7 @@ def _of_aws(error: Exception, kind: Kind) -> Refusal:
             "check the network, the proxy, --region and, where one is set, --endpoint-url (does "
             "the local AWS run?).",
         )
-    return Refusal(f"AWS refused {operation}: {said(error)} ({code_of(error)})")
+    return Refusal(f"AWS refused {operation}: {aws_message(error)} ({code_of(error)})")
 
 
 def _of_credentials(error: Exception) -> Refusal:
@@ -113,6 +113,6 @@ def _of_credentials(error: Exception) -> Refusal:
             "run 'aws configure' or 'aws sso login', or name a --profile that has them.",
         )
     return Refusal(
-        f"AWS does not accept these credentials: {said(error)} ({code_of(error)})",
+        f"AWS does not accept these credentials: {aws_message(error)} ({code_of(error)})",
         "renew them ('aws sso login', or a new access key), or name another --profile.",
     )
