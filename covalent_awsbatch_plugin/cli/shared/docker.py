@@ -34,7 +34,6 @@ def run_docker(command: Sequence[str], stdin: str | None = None) -> None:
     done = subprocess.run(command, input=stdin, text=True, check=False)  # noqa: S603
     if done.returncode:
         raise Refusal(
-            f"'docker {command[1]}' failed with exit code {done.returncode}; its output is "
-            "above.",
+            f"'docker {command[1]}' failed with exit code {done.returncode}; its output is above.",
             "check that Docker runs ('docker info') and that its network reaches the registries.",
         )
