@@ -65,7 +65,7 @@ class AWSBatchExecutor(RemoteExecutor):  # type: ignore[misc]
         num_gpus: Number of GPUs, at least 0.
         retry_attempts: Attempts in all, 1 to 10.
         time_limit: Seconds an attempt may take, at least 60.
-        poll_freq: Seconds between two looks at a job, at most.
+        poll_freq: Maximum polling interval in seconds.
         cache_dir: Folder of the server's temporary files.
         container_image_uri: Image of the job; empty for the official slim Python image.
         batch_job_definition_name: Name under which job definitions are registered.
@@ -73,8 +73,8 @@ class AWSBatchExecutor(RemoteExecutor):  # type: ignore[misc]
         tags: Tags of jobs and job definitions, at most 45.
         endpoint_url: URL of every AWS service, for the local AWS.
         container_properties: Container properties merged into the job definition.
-        retry_on: ``"any"`` failure is attempted again, or only ``"infrastructure"``.
-        builtin_nodes_on_batch: Whether Covalent's own small nodes run as jobs too.
+        retry_on: Which failures are retried: ``"any"``, or only ``"infrastructure"``.
+        builtin_nodes_on_batch: Whether Covalent's built-in nodes run as jobs too.
         keep_objects: Whether a task's objects stay in the bucket.
         unknown: Keys of the configuration that this release does not know: each is warned
             about once, by name, and ignored. Covalent's own (``log_stdout``, ``log_stderr``) are
@@ -178,7 +178,7 @@ class AWSBatchExecutor(RemoteExecutor):  # type: ignore[misc]
             return False
 
     async def receive(self, task_group_metadata: dict[str, Any], data: Any) -> list[Any]:
-        """Tell Covalent of tasks that were cancelled before they started."""
+        """Report tasks to Covalent that were cancelled before they started."""
         from covalent._shared_files.util_classes import RESULT_STATUS
         from covalent.executor.schemas import TaskUpdate
 

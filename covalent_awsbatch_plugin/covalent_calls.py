@@ -71,7 +71,7 @@ def _write(content: str | bytes, path: Path) -> None:
 
 
 def is_covalent_call(function: Callable[..., Any]) -> bool:
-    """Tell whether this is the call that Covalent's server makes of an electron."""
+    """Return whether this is the call that Covalent's server makes of an electron."""
     return (
         isinstance(function, partial)
         and len(function.args) == 3
@@ -81,7 +81,7 @@ def is_covalent_call(function: Callable[..., Any]) -> bool:
 
 
 def is_large(function: Callable[..., Any], args: list[Any], kwargs: Mapping[str, Any]) -> bool:
-    """Tell whether packing the call takes long enough to want a thread."""
+    """Return whether packing the call takes long enough to need a thread."""
     if not is_covalent_call(function):
         return True
     objects = (function.args[0], *args, *kwargs.values())  # type: ignore[attr-defined]

@@ -1,4 +1,4 @@
-"""Telling Covalent's built-in nodes from user code, without unpickling either. Pure."""
+"""Distinguishes Covalent's built-in nodes from user code, without unpickling either. Pure."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ POSTPROCESSORS = ("_postprocess_recursively", "_postprocess")
 
 
 def is_builtin(function: Callable[..., Any]) -> bool:
-    """Tell whether an electron is Covalent's own, without unpickling it.
+    """Return whether an electron is Covalent's own, without unpickling it.
 
     Its name alone is not enough, since a user's function may bear the same: its pickle must name
     Covalent's module too, and for functions pickled by value Covalent's source file.
@@ -46,7 +46,7 @@ def _texts(electron: Any) -> set[str]:
 
 
 def fits(function: Callable[..., Any], args: list[Any], kwargs: Mapping[str, Any]) -> bool:
-    """Tell whether a built-in node fits the server's host: small, no hooks, of this Python."""
+    """Return whether a built-in node fits the server's host: small, no hooks, of this Python."""
     electron, before, after = function.args  # type: ignore[attr-defined]
     size = sum(len(part.get_serialized()) for part in (electron, *args, *kwargs.values()))
     same = messages.minor(electron.header["py_version"]) == messages.minor(sys.version.split()[0])

@@ -37,8 +37,8 @@ def answer(call: messages.Call, transportable: Any) -> messages.Outcome:
         result = transportable(function(*args, **kwargs))
     except Exception as error:  # noqa: BLE001 - as a task may
         inner = error.__traceback__.tb_next if error.__traceback__ else None
-        told = task_process.explain(error.with_traceback(inner))
-        return messages.Outcome(**told, stdout=out.read(), stderr=err.read())
+        report = task_process.explain(error.with_traceback(inner))
+        return messages.Outcome(**report, stdout=out.read(), stderr=err.read())
     content = result.get_serialized().encode("ascii")
     part = messages.Part(data=content, size=len(content), **task_process.describe(result))
     return messages.Outcome(messages.RETURNED, result=part, stdout=out.read(), stderr=err.read())

@@ -164,7 +164,7 @@ async def _conclude(
     settled: Settled,
     call: messages.Call,
 ) -> Any:
-    """Hand over the task's output, and return its result or raise what became of it."""
+    """Hand over the task's output, and return its result or raise its error."""
     outcome = settled.outcome
     if outcome is not None:
         _print_output(executor, outcome)

@@ -17,7 +17,7 @@ log = logging.getLogger("covalent_awsbatch_plugin")
 
 _warned: set[str] = set()
 
-# The image that release 0.42 wrote into every configuration file by itself: nobody's choice, and
+# The image that release 0.42 wrote into every configuration file by itself: no user chose it, and
 # its Python is not the client's. It is taken to mean the default.
 DEFAULT_IMAGE_0_42 = "public.ecr.aws/covalent/covalent-executor-base:stable"
 

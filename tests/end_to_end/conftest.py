@@ -82,7 +82,7 @@ def jobs_of(aws: LocalAws) -> Callable[[str], list[dict[str, Any]]]:
 
 @pytest.fixture
 def busy_hosts(aws: LocalAws) -> Iterator[None]:
-    """Keeps every place for jobs occupied, so that new jobs wait."""
+    """Keeps every slot for jobs occupied, so that new jobs wait."""
     batch, options = aws.client("batch"), aws.executor_options()
     sleeping = {"command": ["sleep", "600"]}
     request = {

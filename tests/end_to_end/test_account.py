@@ -35,7 +35,7 @@ async def test_a_task_runs_in_the_default_image(account_executor):
     assert await account_executor.run(add, [1], {"b": 2}, metadata) == 3
 
 
-async def test_a_task_that_takes_too_much_memory_is_told_so(account_executor):
+async def test_a_task_that_takes_too_much_memory_is_reported(account_executor):
     from covalent_awsbatch_plugin.errors import OutOfMemory
 
     account_executor.memory = 0.5

@@ -44,7 +44,7 @@ def faults(aws):
 
 
 @pytest.mark.parametrize("failure", SEEN)
-def test_a_common_failure_is_survived_or_told(failure, executor, run, faults):
+def test_a_common_failure_is_survived_or_explained(failure, executor, run, faults):
     plan, expected = SEEN[failure]
 
     @ct.electron(executor=executor())

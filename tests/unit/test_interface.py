@@ -118,9 +118,9 @@ def test_an_argument_wins_over_the_configuration(configured):
 
 def test_an_unknown_key_is_warned_about_once_with_the_nearest(configured, monkeypatch):
     configured(memroy_limit=3)
-    told: list[str] = []
+    logged: list[str] = []
     handler = logging.Handler()
-    monkeypatch.setattr(handler, "emit", lambda record: told.append(record.getMessage()))
+    monkeypatch.setattr(handler, "emit", lambda record: logged.append(record.getMessage()))
     logger = logging.getLogger("covalent_awsbatch_plugin")
     logger.addHandler(handler)
     try:
@@ -128,9 +128,9 @@ def test_an_unknown_key_is_warned_about_once_with_the_nearest(configured, monkey
             _executor_manager.get_executor("awsbatch")
     finally:
         logger.removeHandler(handler)
-    assert len(told) == 1
-    assert "'memroy_limit'" in told[0]
-    assert "ignored" in told[0]
+    assert len(logged) == 1
+    assert "'memroy_limit'" in logged[0]
+    assert "ignored" in logged[0]
 
 
 def test_an_unknown_argument_is_refused_with_the_nearest():
@@ -150,7 +150,7 @@ async def test_values_out_of_bounds_are_refused_before_anything_is_uploaded():
         await executor.run(print, [], {}, {"dispatch_id": "d", "node_id": 0})
 
 
-async def test_receive_tells_of_nodes_cancelled_before_they_started():
+async def test_receive_reports_nodes_cancelled_before_they_started():
     group = {"dispatch_id": "d", "node_ids": [3, 4], "task_group_id": 3}
     updates = await AWSBatchExecutor().receive(group, None)
     assert [(u.dispatch_id, u.node_id, str(u.status)) for u in updates] == [
