@@ -1,4 +1,4 @@
-"""What is known of a finished job, and how it is told below an error. Pure."""
+"""What is known of a finished job, and how it is shown below an error. Pure."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def where(case: Case) -> str:
 
 
 def evidence(case: Case) -> str:
-    """Tell all that AWS tells: reasons, exit codes, every attempt, the ends of the logs."""
+    """Return all that AWS reports: reasons, exit codes, every attempt, the ends of the logs."""
     job = case.job
     lines = [f"Job: {case.job_id}"]
     if job is not None:
@@ -66,8 +66,8 @@ def evidence(case: Case) -> str:
 
 def _attempt_line(number: int, attempt: Attempt) -> str:
     code = "no exit code" if attempt.exit_code is None else f"exit code {attempt.exit_code}"
-    told = filter(None, (code, attempt.status_reason, attempt.reason))
-    return f"Attempt {number}: {'; '.join(told)}"
+    known = filter(None, (code, attempt.status_reason, attempt.reason))
+    return f"Attempt {number}: {'; '.join(known)}"
 
 
 def _because(reason: str) -> str:

@@ -4,9 +4,9 @@
 
     LocalAws ── Server ── Gateway ─┬─ Jobs ── Scheduler ── Attempts ── Runner
                                    │                     (processes or containers)
-                                   └─ moto, mended by cloudformation, policies and queues
+                                   └─ moto, patched by services/
 
-All that is known of moto's insides is in ``motobase`` and in the three that mend.
+All that is known of moto's insides is in ``services``.
 """
 
 from __future__ import annotations

@@ -62,7 +62,7 @@ class LocalAws:
         region: The region.
 
     Raises:
-        ImportError: The extra ``local`` is not installed; the message says how to.
+        ImportError: The extra ``local`` is not installed; the message names the command.
     """
 
     def __init__(
@@ -129,12 +129,12 @@ class LocalAws:
     def _new_jobs(self) -> Jobs:
         grace = GRACE_SECONDS * self._time_scale
         attempts = Attempts(
-            self._runner, self._surroundings(), grace, self._time_scale, self._faults
+            self._runner, self._job_environment(), grace, self._time_scale, self._faults
         )
         self._scheduler = Scheduler(attempts, self._slots, grace)
         return Jobs(self._scheduler)
 
-    def _surroundings(self) -> dict[str, str]:
+    def _job_environment(self) -> dict[str, str]:
         """Return what on AWS a job gets from its role, and here from its environment."""
         return {
             "AWS_ENDPOINT_URL": self.endpoint_url,
@@ -221,7 +221,7 @@ class LocalAws:
 
     @property
     def injected(self) -> dict[str, int]:
-        """How many calls and attempts faults have struck, such as ``job host_lost``."""
+        """How many calls and attempts had a fault injected, such as ``job host_lost``."""
         return dict(self._faults.injected)
 
     def executor_options(self) -> dict[str, str]:

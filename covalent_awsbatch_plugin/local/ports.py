@@ -10,7 +10,7 @@ PORTS = range(20_000, 32_000)
 
 
 def free_port() -> int:
-    """Return a port of 127.0.0.1 that nobody listens on.
+    """Return a port of 127.0.0.1 on which nothing listens.
 
     Raises:
         RuntimeError: There is none.

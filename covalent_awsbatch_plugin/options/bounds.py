@@ -1,4 +1,4 @@
-"""What an option's value may be: AWS's own rules, each as a function that says what is wrong."""
+"""What an option's value may be: AWS's rules, each a function that returns what is wrong."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-# Says what is wrong with a value of the right type, or nothing.
+# Returns what is wrong with a value of the right type, or nothing.
 Check = Callable[[Any], str | None]
 
 

@@ -32,7 +32,7 @@ class Option:
         default: Its value where neither argument nor configuration gives one.
         help: What it is, with its unit.
         bounds: The values it may have, in words.
-        check: Says what is wrong with a value of the right type, or nothing.
+        check: Returns what is wrong with a value of the right type, or nothing.
         attribute: The executor's attribute, where it differs from the name.
         documented: Whether it is of the published interface (and so written to new
             configuration files) or new in 1.0.

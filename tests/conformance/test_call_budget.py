@@ -1,4 +1,4 @@
-"""What tasks may cost in calls and bytes, counted over the stand-in; times are no part of it."""
+"""What tasks may cost in calls and bytes, counted over the fake AWS; times are no part of it."""
 
 from __future__ import annotations
 

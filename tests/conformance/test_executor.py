@@ -1,6 +1,6 @@
-"""The executor's verbs: one suite over the stand-in in memory and over the local AWS.
+"""The executor's verbs: one suite over the fake in memory and over the local AWS.
 
-The stand-in enforces what AWS does (a hundred ids, rates, late visibility of definitions) and
+The fake enforces what AWS does (a hundred ids, rates, late visibility of definitions) and
 runs tasks in a thread; the local AWS runs the real worker in processes.
 """
 
@@ -37,7 +37,7 @@ async def wait_until(condition: Callable[[], Any], seconds: float = 30) -> Any:
     return value
 
 
-@pytest.fixture(params=["stand-in", "local"])
+@pytest.fixture(params=["fake", "local"])
 def aws(request: pytest.FixtureRequest, local: LocalAws) -> Iterator[FakeAws | LocalAws]:
     if request.param == "local":
         yield local
@@ -241,7 +241,7 @@ async def test_cancel_of_what_is_unknown_or_finished_raises_nothing(executor, me
 
 
 class Talkative(AWSBatchExecutor):
-    """Its Covalent answers as it is told to."""
+    """Its Covalent returns what it is set to."""
 
     async def get_cancel_requested(self):
         return self.answer("cancel")
@@ -294,8 +294,8 @@ async def test_a_bucket_that_does_not_exist_is_told(executor, metadata):
 
 
 async def test_a_profile_that_does_not_exist_is_told(executor, metadata):
-    with pytest.raises(errors.CredentialsFailed, match="no AWS profile 'nobody'"):
-        await executor(profile="nobody").run(covalent_call(int), [], {}, metadata)
+    with pytest.raises(errors.CredentialsFailed, match="no AWS profile 'missing'"):
+        await executor(profile="missing").run(covalent_call(int), [], {}, metadata)
 
 
 async def test_more_than_a_hundred_jobs_at_once(executor, metadata, aws):

@@ -1,4 +1,4 @@
-"""What AWS may do to a task under way, over the stand-in: each is survived or told in time."""
+"""What AWS may do to a task under way, over the fake AWS: each is survived or reported in time."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def aws() -> Iterator[FakeAws]:
 
 @pytest.fixture
 def make(aws: FakeAws, tmp_path: Path) -> Callable[..., AWSBatchExecutor]:
-    """Make an executor for the stand-in."""
+    """Make an executor for the fake AWS."""
     ours = {"poll_freq": 0.3, "retry_attempts": 1, "cache_dir": str(tmp_path / "cache")}
     return lambda **options: AWSBatchExecutor(**{**aws.executor_options(), **ours, **options})
 
@@ -91,9 +91,11 @@ async def test_a_log_that_does_not_answer_delays_a_failure_for_seconds_only(aws,
 
 
 async def test_a_bucket_of_another_account_is_told_from_a_missing_permission(aws, run):
-    aws.s3.add_bucket("somebody-elses", "999999999999", aws.region)
-    with pytest.raises(errors.BucketElsewhere, match=r"'somebody-elses' is not of account 1234"):
-        await run(len, "abc", s3_bucket_name="somebody-elses")
+    aws.s3.add_bucket("of-another-account", "999999999999", aws.region)
+    with pytest.raises(
+        errors.BucketElsewhere, match=r"'of-another-account' is not of account 1234"
+    ):
+        await run(len, "abc", s3_bucket_name="of-another-account")
 
 
 async def test_credentials_that_ran_out_are_read_again_from_their_file(aws, run):

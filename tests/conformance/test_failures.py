@@ -33,7 +33,7 @@ class Expected:
 
     fault: JobFault
     error: type[errors.BatchTaskError] | None = None
-    says: tuple[str, ...] = ()
+    texts: tuple[str, ...] = ()
     options: dict[str, Any] = field(default_factory=dict)
 
 
@@ -130,7 +130,7 @@ def check(expected: Expected, ended: Any, node: int = 0) -> None:
         return
     assert isinstance(ended, expected.error), repr(ended)
     assert isinstance(ended, TaskRuntimeError)
-    for text in expected.says:
+    for text in expected.texts:
         assert text in str(ended)
 
 
@@ -152,8 +152,8 @@ async def left_clean(aws: LocalAws, options: dict[str, Any]) -> AsyncIterator[No
         return [entry["Key"] for entry in objects] + jobs
 
     deadline = asyncio.get_running_loop().time() + 20
-    while leftovers := left():
-        assert asyncio.get_running_loop().time() < deadline, leftovers
+    while remaining := left():
+        assert asyncio.get_running_loop().time() < deadline, remaining
         await asyncio.sleep(0.2)
     cache = Path(options["cache_dir"])
     assert not cache.exists() or not list(cache.iterdir())

@@ -95,9 +95,9 @@ def test_a_port_that_is_taken_is_told(local: LocalAws) -> None:
         port = listener.getsockname()[1]
         program = "import sys; from covalent_awsbatch_plugin.local import LocalAws\n"
         program += f"try: LocalAws(runner='processes', port={port}).start()\n"
-        program += "except OSError as error: sys.exit(f'told {error.errno}')"
+        program += "except OSError as error: sys.exit(f'raised {error.errno}')"
         done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
-    assert done.stderr.startswith("told "), done.stderr
+    assert done.stderr.startswith("raised "), done.stderr
 
 
 def test_without_the_extra_it_says_what_to_install() -> None:

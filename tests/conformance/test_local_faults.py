@@ -277,7 +277,7 @@ def test_a_log_stream_that_is_not_there(jobs: Jobs) -> None:
         jobs.output(job)
 
 
-def test_the_same_seed_strikes_the_same_nodes(jobs: Jobs) -> None:
+def test_the_same_seed_injects_into_the_same_nodes(jobs: Jobs) -> None:
     def failed(run: int) -> list[bool]:
         jobs.aws.faults = FaultPlan(5, jobs=[JobFault("docker_timeout", probability=0.5)])
         definition = jobs.define("true")

@@ -1,4 +1,4 @@
-"""A soak: 300 tasks, a tenth of all calls struck by faults, a tenth of all hosts lost."""
+"""A soak: 300 tasks, a tenth of all calls with faults injected, a tenth of all hosts lost."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ KINDS = ("throttle", "server_error", "slow_down", "reset", "lost_answer", "expir
 
 PLAN = FaultPlan(
     seed=20,
-    # Each kind strikes a part of the calls; together they are a tenth.
+    # Each kind is injected into a part of the calls; together they are a tenth.
     api=[ApiFault("*", kind, probability=RATE / len(KINDS), by="dispatcher") for kind in KINDS],
     # No job loses all of its ten hosts: one in ten billion.
     jobs=[JobFault("host_lost", probability=RATE, names="covalent-soak-*")],
@@ -78,7 +78,7 @@ def test_no_task_has_two_jobs_and_none_runs_twice(soaked):
     assert set(names.values()) == {1}
 
 
-def test_faults_did_strike(soaked):
+def test_faults_were_injected(soaked):
     calls = sum(n for what, n in soaked["injected"].items() if not what.startswith("job "))
     lost = soaked["injected"]["job host_lost"]
     assert calls > TASKS * 3 * RATE / 2

@@ -1,4 +1,4 @@
-"""A job's real command, bootstrap and worker, as a process that reaches the stand-in."""
+"""A job's real command, bootstrap and worker, as a process that reaches the fake AWS."""
 
 from __future__ import annotations
 

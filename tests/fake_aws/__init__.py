@@ -1,4 +1,4 @@
-"""A stand-in for S3, STS, Batch and CloudWatch Logs over HTTP, as strict as AWS and cheap.
+"""A fake of S3, STS, Batch and CloudWatch Logs over HTTP, as strict as AWS and cheap.
 
 In a test's own process, with direct access to its state::
 
@@ -9,7 +9,7 @@ In a test's own process, with direct access to its state::
 
 or as a process of its own, for benchmarks: ``python -m tests.fake_aws --latency 0.03``.
 
-Jobs are not run but *scripted*: when a job's time is over, its script says how it ended and
+Jobs are not run but *scripted*: when a job's time is over, its script decides how it ended and
 does what its container would have done to S3 and the logs (see ``scripts``).
 """
 

@@ -1,4 +1,4 @@
-"""Run the stand-in as a process of its own.
+"""Run the fake AWS as a process of its own.
 
 Prints one line of JSON: the executor's options for it. Ends when its standard input closes.
 """

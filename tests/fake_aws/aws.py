@@ -1,4 +1,4 @@
-"""The stand-in as a whole: the services, their state, and the thread that serves them."""
+"""The fake AWS as a whole: the services, their state, and the thread that serves them."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class FakeAws:
         queue_seconds: How long a job waits in RUNNABLE; ``math.inf`` for ever.
         definition_delay: Seconds until a registered job definition is visible.
         rates: Calls allowed a second by ``service:Operation``; AWS's own by default.
-        script: What becomes of a job whose time is over; see ``scripts``.
+        script: How a job ends whose time is over; see ``scripts``.
         region: The region that serves.
         port: The port to listen on; a free one by default.
 
@@ -111,8 +111,8 @@ class FakeAws:
         """Note a call.
 
         Raises:
-            ApiError: It is beyond the operation's rate, or was told to fail.
-            CutError: Its connection was told to break.
+            ApiError: It is beyond the operation's rate, or is set to fail.
+            CutError: Its connection is set to break.
         """
         self.calls[operation] += 1
         self.call_times[operation].append(time.monotonic())
@@ -140,7 +140,7 @@ class FakeAws:
 
     @property
     def credentials_file(self) -> Path:
-        """A credentials file that the stand-in accepts."""
+        """A credentials file that the fake accepts."""
         path = Path(self._directory.name) / "credentials"
         if not path.exists():
             keys = f"aws_access_key_id = {ACCESS_KEY}\naws_secret_access_key = {SECRET_KEY}\n"

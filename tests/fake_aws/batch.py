@@ -26,7 +26,7 @@ class Batch:
     """The service's state, and one method for each operation.
 
     Attributes:
-        play: Says how a job's attempt ends, once its time is over; None means it goes on running.
+        play: Decides how an attempt ends, once its time is over; None means it goes on running.
         queue_seconds: How long a job waits in RUNNABLE; ``math.inf`` for ever.
         job_seconds: How long an attempt runs.
         definition_delay: Seconds until a new definition can be submitted and described.
@@ -208,7 +208,7 @@ class Batch:
                 end = await end
         except Exception as error:
             # A job that a faulty script leaves running would only be seen as a hanging test.
-            end = JobEnd(None, status_reason=f"The stand-in's script failed: {error!r}")
+            end = JobEnd(None, status_reason=f"The fake's script failed: {error!r}")
             self._ended(job, attempt, end)
             raise
         self._ended(job, attempt, end)

@@ -1,4 +1,4 @@
-"""Reading and setting the stand-in's state over HTTP, where it is a process of its own."""
+"""Reading and setting the fake's state over HTTP, where it is a process of its own."""
 
 from __future__ import annotations
 

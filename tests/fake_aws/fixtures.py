@@ -11,6 +11,6 @@ from tests.fake_aws.aws import FakeAws
 
 @pytest.fixture
 def fake_aws() -> Iterator[FakeAws]:
-    """A fresh stand-in whose jobs end at once with the result None."""
+    """A fresh fake AWS whose jobs end at once with the result None."""
     with FakeAws() as aws:
         yield aws

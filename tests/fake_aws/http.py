@@ -52,7 +52,7 @@ def handler(aws: FakeAws) -> Callable[[web.BaseRequest], Awaitable[web.StreamRes
 
 
 def too_many(operation: str) -> ApiError:
-    """Return the service's own way to say that a call is beyond its rate."""
+    """Return the service's own error for a call that is beyond its rate."""
     if operation.startswith("batch:"):
         return throttled()
     if operation.startswith("s3:"):
@@ -193,7 +193,7 @@ def _s3_request(request: web.BaseRequest, body: bytes) -> Request:
 
 
 def _error(service: str, error: ApiError) -> Answer:
-    """Say an error as the service says it."""
+    """Return an error in the service's protocol."""
     headers = {"x-amzn-ErrorType": error.code, "x-amzn-RequestId": "0", **error.headers}
     if error.body is not None:
         return error.status, headers, error.body

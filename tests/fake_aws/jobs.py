@@ -1,4 +1,4 @@
-"""A job: what was asked for, what became of it, and how Batch describes it."""
+"""A job: what was asked for, how it ended, and how Batch describes it."""
 
 from __future__ import annotations
 
@@ -159,7 +159,7 @@ class Job:
         self.attempts.append(self._attempt_detail(end))
 
     def wants_retry(self, end: JobEnd) -> bool:
-        """Say whether Batch makes another attempt, by the retry strategy's rules in order."""
+        """Return whether Batch makes another attempt, by the retry strategy's rules in order."""
         if end.succeeded or self.termination or len(self.attempts) >= self._attempts_allowed():
             return False
         for rule in self.retry_strategy.get("evaluateOnExit", ()):
@@ -259,7 +259,7 @@ def _filled(detail: dict[str, Any]) -> dict[str, Any]:
 
 
 def _matches(rule: Mapping[str, str], end: JobEnd, status_reason: str) -> bool:
-    """Say whether every condition of an evaluateOnExit rule holds."""
+    """Return whether every condition of an evaluateOnExit rule holds."""
     facts = {
         "onExitCode": "" if end.exit_code is None else str(end.exit_code),
         "onReason": end.reason or "",

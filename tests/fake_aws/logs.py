@@ -30,7 +30,7 @@ class Logs:
         events.extend({"timestamp": now, "ingestionTime": now, "message": line} for line in lines)
 
     def get_log_events(self, params: dict[str, Any]) -> dict[str, Any]:
-        """Answer one page; its end is told by a nextForwardToken that is the one asked with."""
+        """Answer one page; at the end its nextForwardToken is the one asked with."""
         check_request("logs", "GetLogEvents", params)
         events = [e for e in self._stream(params) if _in_time(e, params)]
         first, last = _window(events, params)

@@ -62,7 +62,7 @@ class S3:
         try:
             return OPERATIONS[kind]
         except KeyError:
-            raise ApiError("NotImplemented", f"The stand-in has no {kind}", 501) from None
+            raise ApiError("NotImplemented", f"The fake has no {kind}", 501) from None
 
     def call(self, operation: str, request: Request, region: str) -> Answer:
         """Answer a request signed for ``region``."""
@@ -120,8 +120,8 @@ class S3:
         for key in keys:
             bucket.objects.pop(key, None)
         quiet = (document.findtext(f"{{{NAMESPACE}}}Quiet") or "").lower() == "true"
-        told = [] if quiet else [f"<Deleted><Key>{escape(key)}</Key></Deleted>" for key in keys]
-        return xml_answer("DeleteResult", *told)
+        deleted = [] if quiet else [f"<Deleted><Key>{escape(key)}</Key></Deleted>" for key in keys]
+        return xml_answer("DeleteResult", *deleted)
 
     # Buckets
 

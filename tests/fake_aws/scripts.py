@@ -1,6 +1,6 @@
-"""What becomes of a job whose time is over.
+"""How a job ends whose time is over.
 
-A script is a function of the job and the stand-in that says how the attempt ended, having done
+A script is a function of the job and the fake that decides how the attempt ended, having done
 to S3 what the container would have done. It may be a coroutine. None leaves the job running.
 
 ``played`` (the default) stores a prepared result without running anything; ``run_here`` runs the
@@ -68,7 +68,7 @@ def store(
         aws.s3.put(bucket, key, result.data)
         result = messages.Part(result.kind, None, key, result.size, result.header, result.string)
     now = time.time()
-    told = messages.Outcome(
+    stored = messages.Outcome(
         **{
             **vars(outcome),
             "attempt": job.attempt,
@@ -79,7 +79,7 @@ def store(
         }
     )
     key = s3_keys.outcome_key(prefix, job.id, job.attempt)
-    aws.s3.put(bucket, key, envelope.encode_outcome(told))
+    aws.s3.put(bucket, key, envelope.encode_outcome(stored))
     return JobEnd(outcome.exit_code)
 
 
@@ -165,7 +165,7 @@ def _pickled(value: Any) -> messages.Part:
 
 
 async def run_process(job: Job, aws: FakeAws) -> JobEnd:
-    """Start the job's real command as a process that reaches this stand-in."""
+    """Start the job's real command as a process that reaches this fake."""
     with tempfile.TemporaryDirectory(prefix="fake-job-", ignore_cleanup_errors=True) as home:
         process = await asyncio.create_subprocess_exec(
             *job.container["command"],

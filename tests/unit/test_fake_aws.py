@@ -1,4 +1,4 @@
-"""The stand-in is as strict as AWS: otherwise tests over it prove little."""
+"""The fake is as strict as AWS: otherwise tests over it prove little."""
 
 from __future__ import annotations
 

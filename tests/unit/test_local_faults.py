@@ -1,4 +1,4 @@
-"""The fault plan: what strikes, and that the same seed strikes the same."""
+"""The fault plan: what is injected, the same for the same seed."""
 
 from __future__ import annotations
 

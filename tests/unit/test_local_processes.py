@@ -49,7 +49,7 @@ def run(runner: ProcessRunner, *command: str) -> tuple[AttemptExit, list[bytes]]
 
 
 def alive(pid: int) -> bool:
-    """Tell whether a process runs; one that has ended may wait for its parent to look."""
+    """Return whether a process runs; one that has ended may wait for its parent to look."""
     try:
         return " Z " not in Path(f"/proc/{pid}/stat").read_text().replace(")", " ", 1)
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""The options: documented defaults, what wins, and every offence told at once."""
+"""The options: documented defaults, what wins, and every offence named at once."""
 
 from __future__ import annotations
 

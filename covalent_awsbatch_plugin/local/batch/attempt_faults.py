@@ -1,4 +1,4 @@
-"""Faults of attempts: what Batch tells of them, and how they come about."""
+"""Faults of attempts: what Batch reports of them, and how they come about."""
 
 from __future__ import annotations
 
@@ -38,32 +38,32 @@ def faults_of(job: Job, tags: Mapping[str, str], faults: Faults) -> list[JobFaul
 
 
 class FaultyAttempt:
-    """An attempt that a fault strikes while it runs.
+    """An attempt into which a fault is injected while it runs.
 
     Attributes:
-        told: What Batch tells of its end; None for the truth.
+        reported: What Batch reports of its end; None for the truth.
     """
 
     def __init__(self, running: RunningAttempt, fault: JobFault, job: Job) -> None:
         self._running, self._fault, self._job = running, fault, job
         self._over = threading.Event()
         self._exit = AttemptExit(None)
-        self.told: AttemptEnd | None = None
+        self.reported: AttemptEnd | None = None
         if fault.kind == "killed_after_outcome" or not fault.after:
-            self._tell()
-        self._timer = threading.Timer(fault.after, self._strike)
+            self._report()
+        self._timer = threading.Timer(fault.after, self._inject)
         self._timer.daemon = True
         self._timer.start()
         threading.Thread(target=self._see_through, daemon=True).start()
 
-    def _tell(self) -> None:
+    def _report(self) -> None:
         if self._fault.kind == "vanished":
             self._job.vanished = True
         else:
-            self.told = told(self._fault, self._job)
+            self.reported = reported_end(self._fault, self._job)
 
-    def _strike(self) -> None:
-        self._tell()
+    def _inject(self) -> None:
+        self._report()
         if self._fault.kind in KILLS:
             self._running.stop(0)
         if self._fault.kind == "zombie":
@@ -89,8 +89,8 @@ class FaultyAttempt:
         self._running.stop(grace)
 
 
-def told(fault: JobFault, job: Job) -> AttemptEnd:
-    """Return what Batch tells of an attempt that was struck."""
+def reported_end(fault: JobFault, job: Job) -> AttemptEnd:
+    """Return what Batch reports of an attempt that had a fault injected."""
     lost = AttemptEnd(None, f"Host EC2 (instance {instance(job)}) terminated.")
     ends = {
         "host_lost": lost,

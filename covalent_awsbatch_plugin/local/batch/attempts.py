@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from ..faults.injection import Faults
 from ..runners.runner import AttemptExit, AttemptNotStarted, Runner, RunningAttempt
 from ..services import moto_backend
-from .attempt_faults import NEVER_RUN, STUCK, FaultyAttempt, faults_of, told
+from .attempt_faults import NEVER_RUN, STUCK, FaultyAttempt, faults_of, reported_end
 from .records import Job, now
 from .retries import EXITED, NOT_STARTED, TOOK_TOO_LONG, AttemptEnd
 from .scheduler import Started
@@ -33,14 +33,14 @@ class Attempts:
 
     Attributes:
         runner: What runs them.
-        surroundings: Variables that a job finds where it runs.
+        environment: Variables that a job finds where it runs.
         grace: Seconds from SIGTERM to SIGKILL.
         time_scale: What a second of a job's time limit takes, in seconds.
         faults: What goes wrong on purpose.
     """
 
     runner: Runner
-    surroundings: Mapping[str, str]
+    environment: Mapping[str, str]
     grace: float
     time_scale: float
     faults: Faults
@@ -58,15 +58,15 @@ class Attempts:
         for fault in job.faults:
             if fault.kind in NEVER_RUN:
                 job.vanished = fault.kind == "vanished_dead"
-                return told(fault, job)
+                return reported_end(fault, job)
         try:
             log = Log.open(job)
-            running = self.runner.start(job.attempt_spec(self.surroundings), log.write)
+            running = self.runner.start(job.attempt_spec(self.environment), log.write)
         except AttemptNotStarted as error:
             return AttemptEnd(None, NOT_STARTED, str(error))
-        return self._see_through(job, self._strike(job, running), log, started)
+        return self._see_through(job, self._inject(job, running), log, started)
 
-    def _strike(self, job: Job, running: RunningAttempt) -> RunningAttempt:
+    def _inject(self, job: Job, running: RunningAttempt) -> RunningAttempt:
         for fault in job.faults:
             if fault.kind != "no_log":
                 faulty = FaultyAttempt(running, fault, job)
@@ -81,8 +81,8 @@ class Attempts:
         limit = Limit(running, job.timeout * self.time_scale, self.grace)
         exit_ = running.wait()
         too_long = limit.settle()
-        if isinstance(running, FaultyAttempt) and running.told is not None:
-            return running.told
+        if isinstance(running, FaultyAttempt) and running.reported is not None:
+            return running.reported
         return ended(exit_, too_long)
 
     def close(self) -> None:
@@ -92,7 +92,7 @@ class Attempts:
 
 
 def ended(exit_: AttemptExit, too_long: bool) -> AttemptEnd:
-    """Return what Batch tells of an attempt that was started."""
+    """Return what Batch reports of an attempt that was started."""
     reason = TOOK_TOO_LONG if too_long else EXITED
     return AttemptEnd(exit_.exit_code, reason, exit_.reason, final=too_long)
 
@@ -113,7 +113,7 @@ class Limit:
         self._running.stop(self._grace)
 
     def settle(self) -> bool:
-        """Stop watching; tell whether the attempt took too long."""
+        """Stop watching; return whether the attempt took too long."""
         if self._timer:
             self._timer.cancel()
         return self._exceeded

@@ -1,4 +1,4 @@
-"""A job, and how Batch tells of it."""
+"""A job, and how Batch describes it."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ FINISHED = frozenset({SUCCEEDED, FAILED})
 
 
 def now() -> int:
-    """Return the time in milliseconds since the epoch, as Batch tells times."""
+    """Return the time in milliseconds since the epoch, as Batch gives times."""
     return int(time.time() * 1000)
 
 
 @dataclass
 class Job:
-    """A job. Whoever changes it holds the scheduler's lock.
+    """A job. It is only changed under the scheduler's lock.
 
     Attributes:
         region: Its account and region.
@@ -38,7 +38,7 @@ class Job:
         name: Its name.
         queue_name: Its queue.
         queue_arn: Its queue.
-        definition: Its definition, as DescribeJobDefinitions tells it.
+        definition: Its definition, as DescribeJobDefinitions returns it.
         container: Its container properties, with overrides and parameters.
         parameters: Its parameters.
         attempts_allowed: Attempts in all.
@@ -49,8 +49,8 @@ class Job:
         status: Its status.
         status_reason: Why.
         number: The latest attempt's number; 0 before the first.
-        ended: The attempts that have ended, as Batch tells them.
-        termination: Why somebody ended it.
+        ended: The attempts that have ended, as Batch describes them.
+        termination: The reason given with TerminateJob or CancelJob.
         cancelled: Whether that was CancelJob.
         vanished: Whether Batch denies that it exists.
         running: Its current attempt, once that was started.
@@ -146,11 +146,11 @@ class Job:
         base = self.queue_arn.partition(":job-queue/")[0].replace(":batch:", ":ecs:")
         return f"{base}:{kind}/local/{self.task}"
 
-    def attempt_spec(self, surroundings: Mapping[str, str]) -> AttemptSpec:
+    def attempt_spec(self, environment: Mapping[str, str]) -> AttemptSpec:
         """Return the current attempt.
 
         Args:
-            surroundings: Variables that a job finds where it runs, unless it sets them itself.
+            environment: Variables that a job finds where it runs, unless it sets them itself.
         """
         own = {entry["name"]: entry.get("value", "") for entry in self.container["environment"]}
         batch = {
@@ -163,7 +163,7 @@ class Job:
             attempt=self.number,
             image=self.container["image"],
             command=tuple(self.container["command"]),
-            environment={**surroundings, **own, **batch},
+            environment={**environment, **own, **batch},
             vcpus=requirement(self.container, "VCPU"),
             memory_mib=requirement(self.container, "MEMORY"),
             gpus=requirement(self.container, "GPU"),
@@ -179,7 +179,7 @@ class Job:
         return group or "/aws/batch/job", f"{prefix}/default/{self.task}", create
 
     def describe(self, tags: Mapping[str, str]) -> Json:
-        """Return what DescribeJobs tells."""
+        """Return the job as DescribeJobs does."""
         strategy: Json = {"attempts": self.attempts_allowed, "evaluateOnExit": self.rules}
         timeout = {"attemptDurationSeconds": self.timeout} if self.timeout else None
         return _present(
@@ -221,7 +221,7 @@ class Job:
         }
 
     def summary(self) -> Json:
-        """Return what ListJobs tells."""
+        """Return the job as ListJobs does."""
         return _present(
             jobArn=self.arn,
             jobId=self.job_id,

@@ -13,14 +13,14 @@ TOOK_TOO_LONG = "Job attempt duration exceeded timeout"
 
 @dataclass(frozen=True)
 class AttemptEnd:
-    """How an attempt ended, as Batch tells it.
+    """How an attempt ended, as Batch reports it.
 
     Attributes:
         exit_code: The container's exit code, where it had one.
         reason: ``container.reason``.
         status_reason: ``statusReason`` of the attempt.
-        final: Whether it ends the job, whatever the retry strategy: it took too long, or somebody
-            ended it.
+        final: Whether it ends the job, whatever the retry strategy: it took too long, or
+            was terminated.
     """
 
     exit_code: int | None
@@ -37,7 +37,7 @@ class AttemptEnd:
 def is_retried(
     end: AttemptEnd, attempt: int, attempts: int, rules: Sequence[Mapping[str, str]]
 ) -> bool:
-    """Tell whether another attempt follows.
+    """Return whether another attempt follows.
 
     The first rule whose conditions all hold decides. Where none does, the job is retried.
 
@@ -65,7 +65,7 @@ def _holds(rule: Mapping[str, str], end: AttemptEnd) -> bool:
 
 
 def matches(pattern: str, text: str) -> bool:
-    """Tell whether a pattern, which may end with an asterisk, matches a text."""
+    """Return whether a pattern, which may end with an asterisk, matches a text."""
     if pattern.endswith("*"):
         return text.startswith(pattern[:-1])
     return text == pattern

@@ -1,4 +1,4 @@
-"""Runs jobs: as many attempts at once as there are places; the others wait in RUNNABLE."""
+"""Runs jobs: as many attempts at once as there are slots; the others wait in RUNNABLE."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class RunsAttempts(Protocol):
         """Prepare a job's next attempt; return why it cannot start, if it cannot."""
 
     def run(self, job: Job, started: Started) -> AttemptEnd:
-        """Run a job's current attempt to its end; tell when it was started, with its stream."""
+        """Run a job's current attempt to its end; ``started`` is called when it was started."""
 
     def close(self) -> None:
         """End what goes on after its attempt has ended."""
@@ -35,7 +35,7 @@ class Scheduler:
     """Starts waiting jobs in their order, and ends jobs.
 
     Attributes:
-        lock: Held by whoever looks at or changes jobs.
+        lock: Held while jobs are read or changed.
     """
 
     def __init__(self, attempts: RunsAttempts, slots: int, grace: float) -> None:

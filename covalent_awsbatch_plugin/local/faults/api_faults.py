@@ -57,7 +57,7 @@ MESSAGES: Mapping[str, str] = {
 def inject(
     fault: ApiFault, call: Call, application: Wsgi, environ: Environ, start: StartResponse
 ) -> Iterable[bytes]:
-    """Response a call that a fault strikes.
+    """Respond to a call into which a fault is injected.
 
     Args:
         fault: The fault.
@@ -103,5 +103,5 @@ def _reset_connection(connection: socket.socket) -> None:
     with contextlib.suppress(OSError):
         linger = struct.pack("ii", on, seconds)
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
-    # Closed the usual way, it would say goodbye first.
+    # Closed the usual way, it would first send an alert.
     os.close(connection.detach())

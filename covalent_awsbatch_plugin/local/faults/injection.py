@@ -48,7 +48,7 @@ class Faults:
                     fnmatchcase(operation, fault.operation)
                     and fault.by in ("any", by)
                     and (not fault.calls or number in fault.calls)
-                    and self._strikes(place, fault, operation, number)
+                    and self._injected(place, fault, operation, number)
                 ):
                     self.injected[f"{operation} {fault.kind}"] += 1
                     return fault
@@ -59,7 +59,7 @@ class Faults:
 
         Args:
             name: The job's name.
-            key: What tells the job from others on every run.
+            key: What identifies the job on every run.
             attempt: The attempt's number.
         """
         found: dict[bool, JobFault] = {}
@@ -70,18 +70,18 @@ class Faults:
                     beside not in found
                     and fnmatchcase(name, fault.names)
                     and (not fault.attempts or attempt in fault.attempts)
-                    and self._strikes(place, fault, key, attempt)
+                    and self._injected(place, fault, key, attempt)
                 ):
                     self.injected[f"job {fault.kind}"] += 1
                     found[beside] = fault
         return list(found.values())
 
-    def _strikes(self, place: int, fault: ApiFault | JobFault, *what: object) -> bool:
+    def _injected(self, place: int, fault: ApiFault | JobFault, *what: object) -> bool:
         if fault.limit is not None and self._used[place] >= fault.limit:
             return False
-        strikes = chance(self.plan.seed, place, *what) < fault.probability
-        self._used[place] += strikes
-        return strikes
+        injected = chance(self.plan.seed, place, *what) < fault.probability
+        self._used[place] += injected
+        return injected
 
 
 def chance(*parts: object) -> float:

@@ -23,7 +23,7 @@ The same plan as a file, for ``covalent-awsbatch local --faults plan.json``::
     {"seed": 7, "api": [{"operation": "batch:*", "kind": "throttle", "probability": 0.1}],
      "jobs": [{"kind": "host_lost", "attempts": [1], "probability": 0.1}]}
 
-Whether a fault strikes depends on the seed and on what it strikes alone: for a call on its
+Whether a fault is injected depends only on the seed and on its target: for a call on its
 operation and its number among the calls of that operation; for a job on its dispatch and node, or
 its name where it has none, and the attempt. Not on time, and not on other calls and jobs, except
 where a ``limit`` is set.
@@ -133,8 +133,8 @@ class JobFault:
 class FaultPlan:
     """What goes wrong.
 
-    Of the faults of calls, the first that strikes a call is its fault; of those of jobs, the first
-    that strikes an attempt, and ``no_log`` besides.
+    Of the faults of calls, the first that applies to a call is its fault; of those of jobs, the
+    first that applies to an attempt, and ``no_log`` besides.
 
     Attributes:
         seed: The same seed makes the same faults.
@@ -151,7 +151,7 @@ class FaultPlan:
         """Read a plan from a JSON file.
 
         Raises:
-            ValueError: It is not a plan; the message says what is wrong.
+            ValueError: It is not a plan; the message names what is wrong.
             OSError: It cannot be read.
         """
         plan = _made(cls, json.loads(path.read_text("utf-8")))

@@ -64,7 +64,7 @@ def _listen(port: int) -> socket.socket:
             listener.listen(WAITING_CONNECTIONS)
         except OSError:
             listener.close()
-            # Somebody may take a free port before we do.
+            # Another process may take a free port before we do.
             if port or not remaining:
                 raise
         else:
@@ -82,7 +82,7 @@ def _make(application: Wsgi, listener: socket.socket) -> Any:
         disable_nagle_algorithm = True
 
         def log_request(self, *_: Any) -> None:
-            """Say nothing of requests."""
+            """Log no requests."""
 
     class Connections(ThreadedWSGIServer):  # type: ignore[misc]
         block_on_close = False

@@ -192,7 +192,7 @@ def _lines(frames: Iterable[tuple[bytes | None, bytes | None]]) -> Iterator[byte
 
 
 def _words(error: Exception) -> str:
-    """Return what the engine says, in the form in which AWS passes it on."""
+    """Return the engine's message, in the form in which AWS passes it on."""
     if isinstance(error, APIError) and error.explanation:
         return f"Error response from daemon: {error.explanation}"
     return str(error)

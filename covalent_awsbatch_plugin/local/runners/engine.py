@@ -18,7 +18,7 @@ CONNECTIONS = 64
 
 
 class NoEngine(Exception):
-    """There is no container engine that jobs of the local AWS can run on; the message says why."""
+    """No container engine can run jobs of the local AWS; the message gives the reason."""
 
 
 def connect(timeout: int = TIMEOUT_SECONDS) -> docker.DockerClient:
@@ -47,13 +47,13 @@ def connect(timeout: int = TIMEOUT_SECONDS) -> docker.DockerClient:
 
 
 def unfit(info: dict[str, Any]) -> str:
-    """Say why an engine's containers cannot reach this machine's 127.0.0.1; empty if they can.
+    """Return why an engine's containers cannot reach this machine's 127.0.0.1; empty if they can.
 
     The local AWS listens there and nowhere else, so jobs use the host's network. An engine in a
     virtual machine (Docker Desktop), on another machine, or without root has another one.
 
     Args:
-        info: What the engine tells of itself.
+        info: The engine's description of itself.
     """
     if info.get("OSType") != "linux" or info.get("KernelVersion") != platform.release():
         return "it runs its containers in a virtual machine or on another machine"
@@ -63,7 +63,7 @@ def unfit(info: dict[str, Any]) -> str:
 
 
 def engine_answers() -> bool:
-    """Tell whether jobs of the local AWS can run as containers here."""
+    """Return whether jobs of the local AWS can run as containers here."""
     try:
         client = connect(PING_SECONDS)
     except NoEngine:

@@ -9,11 +9,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 
-def end_leftovers(folder: Path) -> None:
+def end_orphans(folder: Path) -> None:
     """End every process whose environment names an attempt's folder.
 
     A daemon leaves its process group, but not the environment that it was started with. Where the
-    system has no ``/proc``, there is no telling.
+    system has no ``/proc``, none are found.
     """
     mark = os.fsencode(folder) + b"/"
     for pid, environment in _environments():

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, cast
 
-from .orphans import end_leftovers
+from .orphans import end_orphans
 from .packages import link_packages
 from .pythons import SYSTEM_PATH, make_python
 from .runner import AttemptExit, AttemptNotStarted, AttemptSpec
@@ -25,7 +25,7 @@ OnLine = Callable[[bytes], None]
 LINE_BYTES = 256 * 1024
 READ_BYTES = 64 * 1024
 
-# A signal N ends a process as exit code 128 + N, as Docker tells it.
+# A signal N ends a process as exit code 128 + N, as Docker reports it.
 SIGNALLED = 128
 
 # How this machine reaches package indexes and the network; a job is on the same machine.
@@ -61,7 +61,7 @@ class ProcessRunner:
             AttemptNotStarted: There is no such program.
         """
         folder = self._root / f"{spec.job_id}-{spec.attempt}"
-        environment = {**self._surroundings(folder), **spec.environment}
+        environment = {**self._environment(folder), **spec.environment}
         try:
             process = _launch(spec, folder, environment)
         except OSError as error:
@@ -74,7 +74,7 @@ class ProcessRunner:
         self._open.add(running)
         return running
 
-    def _surroundings(self, folder: Path) -> dict[str, str]:
+    def _environment(self, folder: Path) -> dict[str, str]:
         programs = make_python(folder / "python", self._packages)
         for name in ("home", "tmp"):
             (folder / name).mkdir(mode=0o700)
@@ -111,7 +111,7 @@ def _launch(
 ) -> subprocess.Popen[bytes]:
     if not spec.command:
         raise FileNotFoundError(2, "no command specified")
-    return subprocess.Popen(  # noqa: S603 - running what a job says is what this is for
+    return subprocess.Popen(  # noqa: S603 - running a job's command is what this is for
         spec.command,
         env=environment,
         cwd=folder / "home",
@@ -164,7 +164,7 @@ class RunningProcess:
         for line in split_lines(self._output()):
             self._on_line(line)
         code = self._process.wait()
-        end_leftovers(self._folder)
+        end_orphans(self._folder)
         shutil.rmtree(self._folder, ignore_errors=True)
         self._on_end(self)
         return AttemptExit(code if code >= 0 else SIGNALLED - code)
@@ -172,7 +172,7 @@ class RunningProcess:
     def _output(self) -> Iterator[bytes]:
         """Yield output until the process has ended and what it wrote was read.
 
-        The end of the output alone does not tell: a process that left the group may hold it open.
+        The end of the output alone is not enough: a process that left the group may hold it open.
         """
         pipe, ended = cast(IO[bytes], self._process.stdout), False
         stdout = pipe.fileno()

@@ -61,7 +61,7 @@ class RunningAttempt(Protocol):
     def stop(self, grace: float) -> None:
         """Ask the attempt to end (SIGTERM), and end it (SIGKILL) after ``grace`` seconds.
 
-        Returns at once; ``wait`` tells when it has ended. Calling it twice does no harm.
+        Returns at once; ``wait`` returns when it has ended. Calling it twice does no harm.
         """
 
 

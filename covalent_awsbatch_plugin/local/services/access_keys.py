@@ -1,4 +1,4 @@
-"""Access keys, by which requests are told apart. Every key is accepted."""
+"""Access keys, by which requests are distinguished. Every key is accepted."""
 
 from __future__ import annotations
 

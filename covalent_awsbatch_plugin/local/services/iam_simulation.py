@@ -24,7 +24,7 @@ ALLOWED, DENIED, EXPLICITLY_DENIED = "allowed", "implicitDeny", "explicitDeny"
 def decide(
     policies: Iterable[Mapping[str, Any]], action: str, resource: str, context: Mapping[str, str]
 ) -> str:
-    """Return what policies say of an action on a resource.
+    """Return how policies decide on an action on a resource.
 
     Args:
         policies: Policy documents.

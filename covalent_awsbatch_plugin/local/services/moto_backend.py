@@ -32,7 +32,7 @@ def queue(region: Region, reference: str) -> Queue | None:
 
 
 def definition(region: Region, reference: str) -> dict[str, Any] | None:
-    """Return an active job definition as DescribeJobDefinitions tells it.
+    """Return an active job definition as DescribeJobDefinitions returns it.
 
     Args:
         region: Where.
@@ -63,7 +63,7 @@ def tags(region: Region, arn: str) -> dict[str, str]:
 
 
 def open_log(region: Region, group: str, stream: str, create_group: bool) -> bool:
-    """Make a log stream; tell whether its group was there or was made."""
+    """Make a log stream; return whether its group was there or was made."""
     logs = _logs(region)
     if create_group:
         logs.ensure_log_group(group)

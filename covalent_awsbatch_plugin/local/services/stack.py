@@ -48,5 +48,5 @@ def template() -> str:
 
 
 def option_name(output: str) -> str:
-    """Return the executor's option that an output of the template tells."""
+    """Return the executor's option that an output of the template holds."""
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", output).lower()

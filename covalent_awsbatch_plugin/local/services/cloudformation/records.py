@@ -46,11 +46,13 @@ class Stack:
         return self.status == "DELETE_COMPLETE"
 
     def set_status(self, status: str, reason: str = "") -> None:
-        """Go into a status, and tell of it."""
+        """Go into a status, and add its event."""
         self.status, self.reason = status, reason
-        self.tell(self.name, self.stack_id, "AWS::CloudFormation::Stack", status, reason)
+        self.add_event(self.name, self.stack_id, "AWS::CloudFormation::Stack", status, reason)
 
-    def tell(self, name: str, physical: str, kind: str, status: str, reason: str = "") -> None:
+    def add_event(
+        self, name: str, physical: str, kind: str, status: str, reason: str = ""
+    ) -> None:
         """Add an event."""
         self.events.append(
             {

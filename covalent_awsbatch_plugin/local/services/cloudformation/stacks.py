@@ -98,7 +98,7 @@ class Stacks:
     def create(
         self, client: Client, stack: Stack, text: str, given: Mapping[str, str], failure: str
     ) -> None:
-        """Make all of a stack; what a failure has made is removed, as ``failure`` says."""
+        """Make all of a stack; what a failure has made is removed, as ``failure`` asks."""
         stack.set_status("CREATE_IN_PROGRESS", "User Initiated")
         reason = self._bring_about(client, stack, text, given)
         if not reason:
@@ -205,7 +205,7 @@ class Stacks:
     def _mark(self, stack: Stack, resource: Resource, status: str, reason: str = "") -> None:
         resource.status, resource.reason = status, reason
         physical = resource.physical.name if resource.physical else ""
-        stack.tell(resource.name, physical, resource.wanted["Type"], status, reason)
+        stack.add_event(resource.name, physical, resource.wanted["Type"], status, reason)
 
     def _resolved(self, stack: Stack, node: Any) -> Any:
         def find(name: str, attribute: str) -> str:

@@ -84,8 +84,8 @@ def _check(name: str, value: str, declaration: Mapping[str, Any]) -> None:
         number = float(value)
         wrong = (low is not None and number < low) or (high is not None and number > high)
     if wrong:
-        told = declaration.get("ConstraintDescription", f"{value!r} is not allowed")
-        raise TemplateError(f"Parameter '{name}' must satisfy constraint: {told}")
+        rule = declaration.get("ConstraintDescription", f"{value!r} is not allowed")
+        raise TemplateError(f"Parameter '{name}' must satisfy constraint: {rule}")
 
 
 def environment(
@@ -151,8 +151,8 @@ def resolved(node: Any, find: Callable[[str, str], Any]) -> Any:
     if set(node) == {"Fn::GetAtt"}:
         return find(*node["Fn::GetAtt"])
     if set(node) == {"Fn::Join"}:
-        glue, parts = node["Fn::Join"]
-        return glue.join(str(resolved(part, find)) for part in parts)
+        separator, parts = node["Fn::Join"]
+        return separator.join(str(resolved(part, find)) for part in parts)
     return {key: resolved(value, find) for key, value in node.items()}
 
 
@@ -235,10 +235,10 @@ def _split(argument: Any, inner: Any, *_: Any) -> list[str]:
 
 
 def _join(argument: Any, inner: Any, *_: Any) -> Any:
-    glue, parts = inner(argument)
+    separator, parts = inner(argument)
     if all(isinstance(part, str) for part in parts):
-        return glue.join(parts)
-    return {"Fn::Join": [glue, parts]}
+        return separator.join(parts)
+    return {"Fn::Join": [separator, parts]}
 
 
 _FUNCTIONS: Mapping[str, Callable[..., Any]] = {
