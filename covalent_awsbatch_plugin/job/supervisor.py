@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import resource
 import shutil
 import signal
 import sys
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ..protocol import env_names, envelope, exit_codes, messages, s3_keys
+from ..protocol.summary import Summary, format_summary
 from .output import Tee
 from .scratch import blob_path, make_report, one_line
 
@@ -100,7 +100,8 @@ def supervise(
         return _refuse(error, job)
     os.write(go, b"1")
     os.close(go)
-    _, status = os.waitpid(child, 0)
+    # The usage of this process and its own: an installation before it does not count.
+    _, status, usage = os.wait4(child, 0)
     ended = time.time()
     report = read_report(folder, status)
     outcome = messages.Outcome(
@@ -111,17 +112,31 @@ def supervise(
         traceback=report["traceback"],
         started=started,
         ended=ended,
-        peak_memory=resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024,
+        peak_memory=usage.ru_maxrss * 1024,
         python=sys.version.split()[0],
         stdout=stdout.finish(),
         stderr=stderr.finish(),
     )
+    log_summary(outcome, usage.ru_utime + usage.ru_stime)
     try:
         store(bucket, job, task, outcome, report, folder)
     except Exception as error:  # noqa: BLE001 - whatever it is, the log must say it
         say(f"the outcome could not be stored: {one_line(error)}")
         return exit_codes.EXIT_NO_PERMISSION if _is_denied(error) else exit_codes.EXIT_START_FAILED
     return outcome.exit_code
+
+
+def log_summary(outcome: messages.Outcome, cpu_seconds: float) -> None:
+    """End the log with how the attempt ended and what it used, which outlives the outcome."""
+    summary = Summary(
+        status=outcome.status,
+        attempt=outcome.attempt,
+        seconds=outcome.ended - outcome.started,
+        cpu_seconds=cpu_seconds,
+        peak_memory=outcome.peak_memory,
+        error=outcome.error,
+    )
+    os.write(2, f"{format_summary(summary)}\n".encode("utf-8", "replace"))
 
 
 def _signal(process: int, number: int) -> None:

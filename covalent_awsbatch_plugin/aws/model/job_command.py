@@ -24,6 +24,7 @@ ARCHIVED = (
     "protocol/exit_codes.py",
     "protocol/messages.py",
     "protocol/s3_keys.py",
+    "protocol/summary.py",
 )
 
 # A shell finds the Python, which runs what stands behind it: the packed bootstrap ($0).
