@@ -1,4 +1,4 @@
-# Every command works on a fresh clone with Python (3.10 to 3.12) and make.
+# Every command works on a fresh clone with Python (3.10 to 3.13) and make.
 
 PYTHON ?= python3
 VENV := .venv
@@ -6,7 +6,8 @@ BIN := $(VENV)/bin
 LOCK := requirements-dev.txt
 EXAMPLE ?= examples/svm.py
 
-.PHONY: help environment lock demo test test-containers check format bench docs clean
+.PHONY: help environment lock demo test test-containers test-latest test-oldest test-pythons \
+	check format bench docs clean
 
 help:  ## Show this list.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "make %-16s %s\n", $$1, $$2}'
@@ -40,6 +41,15 @@ test: $(VENV)/installed  ## Run all tests, save those that need a container engi
 
 test-containers: $(VENV)/installed  ## Run the tests of jobs in containers.
 	$(BIN)/python -m pytest tests/containers
+
+test-latest: $(VENV)/installed  ## Run what newer packages can break, with the newest releases allowed.
+	$(BIN)/python -m tests.versions latest
+
+test-oldest: $(VENV)/installed  ## Run the same tests with the oldest releases allowed.
+	$(BIN)/python -m tests.versions oldest
+
+test-pythons: $(VENV)/installed  ## Run the same tests on every supported Python (PYTHONS="3.11 3.12").
+	$(BIN)/python -m tests.versions pythons $(PYTHONS)
 
 check: $(VENV)/installed  ## Check format, style, types, imports and the CloudFormation template.
 	$(BIN)/ruff format --check .

@@ -21,7 +21,7 @@ from .shared.docker import docker_command, run_docker
 from .shared.errors import WrongCall
 from .shared.screen import console
 
-PYTHONS = ("3.10", "3.11", "3.12")
+PYTHONS = ("3.10", "3.11", "3.12", "3.13")
 DEFAULT_REPOSITORY = "covalent-awsbatch"
 
 

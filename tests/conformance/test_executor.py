@@ -37,9 +37,9 @@ async def wait_until(condition: Callable[[], Any], seconds: float = 30) -> Any:
     return value
 
 
-@pytest.fixture(params=["fake", "local"])
+@pytest.fixture(params=["fake", pytest.param("emulator", marks=pytest.mark.emulator)])
 def aws(request: pytest.FixtureRequest, local: LocalAws) -> Iterator[FakeAws | LocalAws]:
-    if request.param == "local":
+    if request.param == "emulator":
         yield local
         return
     # Long enough to be cancelled while it runs; definitions are visible late, as on AWS.

@@ -20,6 +20,8 @@ from covalent_awsbatch_plugin import AWSBatchExecutor, errors
 from covalent_awsbatch_plugin.local import LocalAws
 from covalent_awsbatch_plugin.local.faults.plan import ApiFault, FaultPlan, JobFault
 
+pytestmark = pytest.mark.emulator
+
 POLL_FREQ = 0.5
 
 # A hundredth of it passes here.

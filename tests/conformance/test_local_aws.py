@@ -18,6 +18,8 @@ from botocore.exceptions import ClientError
 from covalent_awsbatch_plugin.local import LocalAws
 from covalent_awsbatch_plugin.options.table import BY_NAME
 
+pytestmark = pytest.mark.emulator
+
 ROOT = Path(__file__).parents[2]
 SECONDS = 90
 

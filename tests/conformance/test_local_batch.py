@@ -12,6 +12,8 @@ from covalent_awsbatch_plugin.local import LocalAws
 
 from .conftest import PLACES, Jobs, wait_until
 
+pytestmark = pytest.mark.emulator
+
 SLEEP = ("sh", "-c", "echo ready; exec sleep 600")
 
 

@@ -16,6 +16,8 @@ from covalent_awsbatch_plugin.protocol import tag_names
 
 from .conftest import Jobs, wait_until
 
+pytestmark = pytest.mark.emulator
+
 LOST = (ConnectionClosedError, EndpointConnectionError)
 
 

@@ -14,6 +14,8 @@ from covalent_awsbatch_plugin.local.faults.plan import ApiFault, FaultPlan, JobF
 
 from .threads import PlayedRunner
 
+pytestmark = pytest.mark.emulator
+
 TASKS = 300
 RATE = 0.1
 
