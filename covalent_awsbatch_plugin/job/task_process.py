@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from ..protocol import envelope, exit_codes, messages
+from . import tracebacks
 from .scratch import blob_path, make_report, one_line
 
 if TYPE_CHECKING:
@@ -162,8 +163,8 @@ class NotSerializable(Exception):
 
 def explain(error: BaseException) -> dict[str, Any]:
     """Describe what the task raised, its traceback starting in the user's own code."""
-    frames = _user_frames(error.__traceback__)
-    trace = "".join(traceback.format_exception(type(error), error, frames)) + said(error)
+    start = _user_frames(error.__traceback__)
+    trace = tracebacks.render(error, start, tracebacks.Source()) + said(error)
     if isinstance(error, NotSerializable) or _raised_while_pickling(error):
         return make_report(
             messages.NOT_SERIALIZABLE, exit_codes.EXIT_NOT_SERIALIZABLE, one_line(error), trace

@@ -18,6 +18,7 @@ ARCHIVED = (
     "job/scratch.py",
     "job/supervisor.py",
     "job/task_process.py",
+    "job/tracebacks.py",
     "protocol/__init__.py",
     "protocol/env_names.py",
     "protocol/envelope.py",
