@@ -7,9 +7,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import tempfile
 import threading
-from pathlib import Path
 
 import toml
 
@@ -20,15 +18,14 @@ POLL_SECONDS = 1
 
 
 def main(example: str) -> int:
-    with tempfile.TemporaryDirectory(prefix="covalent-awsbatch-demo-") as home:
-        print("Starting a local AWS and a Covalent server ...", flush=True)
-        with LocalAws() as aws:
-            server = CovalentServer(Path(home))
-            write_configuration(server, aws)
-            with server:
-                print(f"  AWS       {aws.endpoint_url}  (jobs run as {aws.runner_name})")
-                print(f"  Covalent  {server.url}\nRunning {example}", flush=True)
-                return run(example, server, aws)
+    print("Starting a local AWS and a Covalent server ...", flush=True)
+    with LocalAws() as aws:
+        server = CovalentServer()
+        write_configuration(server, aws)
+        with server:
+            print(f"  AWS       {aws.endpoint_url}  (jobs run as {aws.runner_name})")
+            print(f"  Covalent  {server.url}\nRunning {example}", flush=True)
+            return run(example, server, aws)
 
 
 def write_configuration(server: CovalentServer, aws: LocalAws) -> None:
@@ -53,10 +50,7 @@ def run(example: str, server: CovalentServer, aws: LocalAws) -> int:
 
 def show_progress(aws: LocalAws, done: threading.Event) -> None:
     """Print every job's changes of status as they happen."""
-    import boto3
-
-    session = boto3.Session(aws_access_key_id="local", aws_secret_access_key="local")
-    batch = session.client("batch", region_name=aws.region, endpoint_url=aws.endpoint_url)
+    batch = aws.client("batch")
     queue, seen = aws.executor_options()["batch_queue"], {}
     finished = False
     while not finished:

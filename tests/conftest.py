@@ -6,12 +6,18 @@ The environment is set before anything imports Covalent, which reads it once, at
 from __future__ import annotations
 
 import os
-import shutil
-import tempfile
+import signal
+from contextlib import ExitStack
 
 from covalent_awsbatch_plugin.local.ports import free_port
+from covalent_awsbatch_plugin.local.tracking.resource_tracker import temporary_folder
 
-HOME = tempfile.mkdtemp(prefix="covalent-awsbatch-tests-")
+# A test run that is asked to end does so as after Ctrl-C: its fixtures clean up.
+for number in (signal.SIGTERM, signal.SIGHUP):
+    signal.signal(number, signal.default_int_handler)
+
+_session = ExitStack()
+HOME = str(_session.enter_context(temporary_folder("covalent-awsbatch-tests-")))
 for name in [name for name in os.environ if name.startswith(("AWS_", "COVALENT_"))]:
     # Certificates of the machine are no configuration of an account.
     if name != "AWS_CA_BUNDLE" and not name.startswith("COVALENT_AWSBATCH_TEST"):
@@ -28,4 +34,4 @@ for name in ("XDG_CONFIG_DIR", "XDG_CACHE_HOME", "XDG_DATA_HOME"):
 
 
 def pytest_unconfigure() -> None:
-    shutil.rmtree(HOME, ignore_errors=True)
+    _session.close()

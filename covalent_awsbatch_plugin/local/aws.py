@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import atexit
 import os
-import shutil
-import tempfile
 import threading
 from contextlib import ExitStack
 from importlib.util import find_spec
@@ -25,6 +23,8 @@ from .runners.selection import make_runner
 from .services import access_keys, moto_backend
 from .services.clients import clients
 from .services.stack import create_stack
+from .tracking.process import remove_file
+from .tracking.resource_tracker import temporary_folder, track_file
 
 NEEDED = ("moto", "flask", "flask_cors", "docker")
 MISSING = (
@@ -42,6 +42,8 @@ _only_one = threading.Lock()
 class LocalAws:
     """AWS on this machine, for as long as the context lasts: jobs run as processes or containers.
 
+    All of it ends, and its files are removed, even if this process is killed.
+
     Its resources are those of the template that ``covalent-awsbatch deploy`` deploys. One can run
     at a time in a process; several one after the other do not see each other's state.
 
@@ -53,7 +55,8 @@ class LocalAws:
         region: The region of the stack.
         slots: How many attempts run at once; the others wait in RUNNABLE. By default twice the
             number of cores, since an attempt waits about half of its time.
-        folder: Where its credentials file is, while it runs; a temporary folder by default.
+        folder: Where its credentials file is, while it runs; a temporary folder by default. The
+            folder is removed too if nothing else is in it.
         faults: What goes wrong; nothing by default.
         time_scale: Seconds that a second of AWS's time limits takes: of a job's timeout, and of
             the time between SIGTERM and SIGKILL. For tests, since AWS allows no timeout below 60.
@@ -114,11 +117,12 @@ class LocalAws:
         moto_backend.install_patches()
         moto_backend.forget_everything()
         self._parts.callback(moto_backend.forget_everything)
-        self._write_credentials()
         self._runner = make_runner(self._wanted_runner)
         self._parts.callback(self._runner.close)
         self._server = Server(self._wanted_port)
         self._parts.callback(self._server.stop)
+        # Not before the port is bound: whoever has it may use the same folder.
+        self._write_credentials()
         self._gateway = Gateway(
             self._new_jobs(), moto_backend.application(), self._faults, self.reset
         )
@@ -194,10 +198,13 @@ class LocalAws:
         return self._credentials
 
     def _write_credentials(self) -> None:
-        folder = self._folder or Path(tempfile.mkdtemp(prefix="covalent-awsbatch-local-"))
+        folder = self._folder or self._parts.enter_context(
+            temporary_folder("covalent-awsbatch-local-")
+        )
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._parts.callback(shutil.rmtree, folder, ignore_errors=True)
         self._credentials = folder / "credentials"
+        self._parts.callback(track_file(self._credentials))
+        self._parts.callback(remove_file, str(self._credentials))
         self._credentials.write_text(
             f"[default]\naws_access_key_id = {access_keys.USER}\n"
             f"aws_secret_access_key = {access_keys.SECRET}\n"

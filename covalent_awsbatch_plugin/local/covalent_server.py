@@ -10,15 +10,16 @@ import os
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 import urllib.error
-import urllib.request
 from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 
+from .loopback import direct_environment, open_directly
 from .ports import free_port
+from .tracking.resource_tracker import temporary_folder, track_group
 
 START_LIMIT = 90.0
 STOP_LIMIT = 20.0
@@ -40,6 +41,8 @@ runpy.run_path("app.py", run_name="__main__")
 class CovalentServer:
     """A Covalent server on 127.0.0.1 for as long as the context lasts.
 
+    It ends, and a temporary home is removed, even if this process is killed.
+
     Args:
         home: Its home, where configuration, database and results go; a temporary one by default.
         port: Its port; a free one by default.
@@ -57,12 +60,13 @@ class CovalentServer:
         port: int = 0,
         environment: Mapping[str, str] | None = None,
     ) -> None:
-        self._temporary = None if home else tempfile.TemporaryDirectory(prefix="covalent-home-")
-        self.home = home or Path(self._temporary.name)  # type: ignore[union-attr]
+        self._temporary = ExitStack()
+        self.home = home or self._temporary.enter_context(temporary_folder("covalent-home-"))
         self.port = port or free_port()
         self.url = f"http://localhost:{self.port}"
         self._extra = dict(environment or {})
         self._process: subprocess.Popen[bytes] | None = None
+        self._untrack = ExitStack()
 
     @property
     def environment(self) -> dict[str, str]:
@@ -71,7 +75,7 @@ class CovalentServer:
             k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "COVALENT_"))
         }
         return {
-            **inherited,
+            **direct_environment(inherited),
             "HOME": str(self.home),
             # Covalent leaves a database behind in the folder for temporary files.
             "TMPDIR": str(self.home / "tmp"),
@@ -108,6 +112,7 @@ class CovalentServer:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
+        self._untrack.callback(track_group(self._process.pid, STOP_LIMIT))
         deadline = time.monotonic() + START_LIMIT
         while not self._answers():
             if self._process.poll() is not None or time.monotonic() > deadline:
@@ -119,7 +124,7 @@ class CovalentServer:
 
     def _answers(self) -> bool:
         try:
-            with urllib.request.urlopen(self.url, timeout=2):  # noqa: S310 - our own server
+            with open_directly(self.url, timeout=2):
                 return True
         except (urllib.error.URLError, OSError):
             return False
@@ -133,9 +138,10 @@ class CovalentServer:
                 process.wait(STOP_LIMIT)
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
+            self._untrack.close()
             process.wait()
-        if self._temporary is not None and not keep_home:
-            self._temporary.cleanup()
+        if not keep_home:
+            self._temporary.close()
 
     def __enter__(self) -> CovalentServer:
         return self.start()

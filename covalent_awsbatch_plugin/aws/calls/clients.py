@@ -7,7 +7,9 @@ import threading
 from concurrent.futures import Executor
 from contextlib import AsyncExitStack
 from functools import lru_cache
+from ipaddress import ip_address
 from typing import Any
+from urllib.parse import urlsplit
 
 from ..model.access import Access
 from ..model.describe_parser import read_leanly
@@ -57,7 +59,18 @@ def config_options(access: Access) -> dict[str, Any]:
         "read_timeout": 60,
         "user_agent_extra": "covalent-awsbatch-plugin",
         "s3": {"addressing_style": "path" if access.endpoint_url else "auto"},
+        # By default the environment's; on a loopback address a proxy would call itself.
+        "proxies": {} if is_loopback(access.endpoint_url) else None,
     }
+
+
+def is_loopback(url: str) -> bool:
+    """Return whether a URL leads to this machine."""
+    host = urlsplit(url).hostname or ""
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 class Clients:

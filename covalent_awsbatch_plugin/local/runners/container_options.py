@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ..loopback import direct_environment
 from .runner import AttemptNotStarted, AttemptSpec
 
 # The least memory that Docker takes, in MiB.
@@ -33,7 +34,7 @@ def container_options(spec: AttemptSpec, cpus: int, labels: Mapping[str, str]) -
     options: dict[str, Any] = {
         "image": spec.image,
         "command": list(spec.command),
-        "environment": dict(spec.environment),
+        "environment": direct_environment(spec.environment),
         "labels": dict(labels),
         "network_mode": "host",
         "mem_limit": memory,

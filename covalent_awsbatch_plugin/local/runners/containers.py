@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import logging
 import math
+import os
+import sys
 import threading
 import uuid
 from collections.abc import Callable, Iterable, Iterator
@@ -15,6 +17,7 @@ import requests
 from docker.errors import APIError, DockerException, ImageNotFound, NotFound
 from docker.types import CancellableStream, LogConfig
 
+from ..tracking.resource_tracker import track_command
 from .container_options import container_options
 from .engine import NoEngine, connect, engine_answers, unfit
 from .processes import cut_lines
@@ -55,6 +58,8 @@ class ContainerRunner:
             raise NoEngine(f"The container engine cannot reach the local AWS: {problem}.")
         self._cpus: int = info["NCPU"]
         self._run = uuid.uuid4().hex
+        end = f"from {__name__} import end_run; end_run({self._run!r})"
+        self._untrack = track_command([sys.executable, "-c", end], engine_environment())
         self._pulling = threading.Lock()
         self._closed = False
 
@@ -112,14 +117,30 @@ class ContainerRunner:
         """End whatever still runs and remove every container that was made."""
         # Set before looking for containers: one that is made meanwhile is not started.
         self._closed = True
-        filters = {"label": f"{RUN_LABEL}={self._run}"}
         try:
-            for container in self._client.containers.list(
-                all=True, filters=filters, ignore_removed=True
-            ):
-                _remove(container)
+            remove_containers(self._client, self._run)
+            self._untrack()
         finally:
             self._client.close()
+
+
+def engine_environment() -> dict[str, str]:
+    """Return the variables by which this process finds the engine, and its Python packages."""
+    engine = {name: value for name, value in os.environ.items() if name.startswith("DOCKER_")}
+    return {**engine, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+
+
+def end_run(run: str) -> None:
+    """Remove the containers of a runner whose process has ended."""
+    with contextlib.closing(connect()) as client:
+        remove_containers(client, run)
+
+
+def remove_containers(client: docker.DockerClient, run: str) -> None:
+    """Remove every container that a runner made."""
+    filters = {"label": f"{RUN_LABEL}={run}"}
+    for container in client.containers.list(all=True, filters=filters, ignore_removed=True):
+        _remove(container)
 
 
 class ContainerAttempt:

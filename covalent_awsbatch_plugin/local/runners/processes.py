@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import selectors
 import shutil
@@ -11,10 +12,13 @@ import subprocess
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import IO, cast
 
-from .orphans import end_orphans
+from ..loopback import direct_environment
+from ..tracking.orphans import end_orphans
+from ..tracking.resource_tracker import temporary_folder, track_group
 from .packages import link_packages
 from .pythons import SYSTEM_PATH, make_python
 from .runner import AttemptExit, AttemptNotStarted, AttemptSpec
@@ -24,6 +28,11 @@ OnLine = Callable[[bytes], None]
 # A longer line is handed on in pieces, so that output without line ends costs no memory.
 LINE_BYTES = 256 * 1024
 READ_BYTES = 64 * 1024
+
+# The path of a socket has 107 bytes at most (on macOS 103): 30 of ours until an attempt's TMPDIR,
+# and 32 of multiprocessing's in it.
+FOLDER_LENGTH = 40
+SHORT_FOLDER = "/tmp"  # noqa: S108 - a folder with a random name is made in it
 
 # A signal N ends a process as exit code 128 + N, as Docker reports it.
 SIGNALLED = 128
@@ -48,7 +57,10 @@ class ProcessRunner:
     name = "processes"
 
     def __init__(self) -> None:
-        self._root = Path(tempfile.mkdtemp(prefix="covalent-awsbatch-jobs-"))
+        self._parts = ExitStack()
+        root = temporary_folder("awsbatch-", short_folder(tempfile.gettempdir()))
+        self._root = self._parts.enter_context(root)
+        self._attempts = itertools.count(1)
         self._packages = link_packages(self._root / "packages")
         # What one attempt has downloaded, the next does not.
         self._cache = self._root / "pip-cache"
@@ -60,7 +72,8 @@ class ProcessRunner:
         Raises:
             AttemptNotStarted: There is no such program.
         """
-        folder = self._root / f"{spec.job_id}-{spec.attempt}"
+        # Not named after the job, whose id is long.
+        folder = self._root / str(next(self._attempts))
         environment = {**self._environment(folder), **spec.environment}
         try:
             process = _launch(spec, folder, environment)
@@ -92,7 +105,13 @@ class ProcessRunner:
         """Kill what still runs and remove every file."""
         for running in list(self._open):
             running.kill()
-        shutil.rmtree(self._root, ignore_errors=True)
+        self._parts.close()
+
+
+def short_folder(usual: str) -> str:
+    """Return the folder for temporary files, or /tmp if sockets could not be made in it."""
+    usable = len(usual) <= FOLDER_LENGTH or not os.access(SHORT_FOLDER, os.W_OK)
+    return usual if usable else SHORT_FOLDER
 
 
 def _network() -> dict[str, str]:
@@ -101,9 +120,7 @@ def _network() -> dict[str, str]:
         for name, value in os.environ.items()
         if name.startswith(NETWORK) or name.lower() in PROXIES
     }
-    # A proxy would look for the local AWS on its own machine.
-    direct = [network.pop(name) for name in ("no_proxy", "NO_PROXY") if name in network]
-    return {**network, "NO_PROXY": ",".join(["127.0.0.1", *direct])}
+    return direct_environment(network)
 
 
 def _launch(
@@ -140,6 +157,7 @@ class RunningProcess:
         self._lock = threading.Lock()
         self._ended = False
         self._killer: threading.Timer | None = None
+        self._untrack = track_group(process.pid)
         self._ends, self._ended_signal = os.pipe()
         threading.Thread(target=self._watch, daemon=True, name=folder.name).start()
 
@@ -154,6 +172,7 @@ class RunningProcess:
         with self._lock:
             self._signal(signal.SIGKILL)
             self._ended = True
+            self._untrack()
             self._process.wait()
             if self._killer:
                 self._killer.cancel()

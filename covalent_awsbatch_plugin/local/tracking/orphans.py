@@ -17,7 +17,7 @@ def end_orphans(folder: Path) -> None:
     """
     mark = os.fsencode(folder) + b"/"
     for pid, environment in _environments():
-        if mark in environment:
+        if mark in environment and pid != os.getpid():
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
 

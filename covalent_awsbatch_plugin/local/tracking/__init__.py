@@ -1,0 +1,1 @@
+"""Cleans up what this process made if it ends without doing so itself."""

@@ -1,0 +1,116 @@
+"""A process that is ended by a signal, whichever it is, leaves nothing behind."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.remains import command, pids, processes, remains, start, temporary_files
+
+from .conftest import wait_until
+
+ROOT = Path(__file__).parents[2]
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")
+
+# By which the process without an environment is found.
+SECONDS = str(100_000 + os.getpid())
+
+SIGNALS = [signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGKILL]
+
+# A job with a process that leaves its group, and one without an environment.
+USERS_SCRIPT = """
+import time
+from covalent_awsbatch_plugin.local import LocalAws
+from covalent_awsbatch_plugin.local.covalent_server import CovalentServer
+
+with LocalAws(runner="processes") as aws, CovalentServer() as server:
+    batch, options = aws.client("batch"), aws.executor_options()
+    script = "setsid sleep 601 & env -i sleep SECONDS & sleep 602"
+    job = batch.submit_job(
+        jobName="j",
+        jobQueue=options["batch_queue"],
+        jobDefinition=options["batch_job_definition_name"],
+        containerOverrides={"command": ["sh", "-c", script]},
+    )["jobId"]
+    while batch.describe_jobs(jobs=[job])["jobs"][0]["status"] != "RUNNING":
+        time.sleep(0.1)
+    print("ready", flush=True)
+    time.sleep(600)
+"""
+
+ENDLESS_EXAMPLE = """
+import time
+import covalent as ct
+
+@ct.electron(executor="awsbatch")
+def endless():
+    time.sleep(600)
+
+@ct.lattice
+def workflow():
+    return endless()
+
+ct.get_result(ct.dispatch(workflow)(), wait=True)
+"""
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    with temporary_files() as made:
+        yield made
+
+
+def end(process: subprocess.Popen[str], number: int) -> None:
+    process.send_signal(number)
+    with process:
+        process.wait(60)
+
+
+def wait_for_line(process: subprocess.Popen[str], text: str) -> None:
+    assert process.stdout
+    assert any(text in line for line in process.stdout), f"it ended without printing {text!r}"
+
+
+@pytest.mark.parametrize("number", SIGNALS, ids=lambda number: number.name)
+def test_a_script_leaves_nothing(number: int, folder: Path) -> None:
+    process = start(folder, "-c", USERS_SCRIPT.replace("SECONDS", SECONDS))
+    wait_for_line(process, "ready")
+    assert sleeping()
+    end(process, number)
+    wait_until(lambda: not remains(folder) and not sleeping())
+
+
+def sleeping() -> list[int]:
+    """Return the process that the script's job started without an environment."""
+    return [pid for pid in pids() if command(pid) == f"sleep {SECONDS} "]
+
+
+@pytest.mark.parametrize(
+    "number", [signal.SIGTERM, signal.SIGKILL], ids=lambda number: number.name
+)
+def test_a_demo_leaves_nothing(number: int, folder: Path, tmp_path: Path) -> None:
+    example = tmp_path / "endless.py"
+    example.write_text(ENDLESS_EXAMPLE)
+    process = start(folder, str(ROOT / "examples" / "demo.py"), str(example))
+    wait_for_line(process, "RUNNING")
+    end(process, number)
+    wait_until(lambda: not remains(folder))
+
+
+@pytest.mark.parametrize(
+    "number", [signal.SIGTERM, signal.SIGKILL], ids=lambda number: number.name
+)
+def test_a_test_session_leaves_nothing(number: int, folder: Path) -> None:
+    test = f"{ROOT}/tests/end_to_end/test_workflows.py"
+    base = folder / "pytest"
+    process = start(folder, "-m", "pytest", "-p", "no:cacheprovider", f"--basetemp={base}", test)
+    wait_until(lambda: any("--no-cluster" in line for line in processes(folder).values()))
+    end(process, number)
+    wait_until(lambda: [each for each in remains(folder) if each != base] == [])
