@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import boto3
+import botocore.session
 import pytest
 import toml
 from botocore.exceptions import ClientError
 
 from covalent_awsbatch_plugin.local import LocalAws
+from covalent_awsbatch_plugin.local.ports import free_port
 from covalent_awsbatch_plugin.options.table import BY_NAME
 
 pytestmark = pytest.mark.emulator
@@ -225,6 +227,37 @@ def test_the_command_tells_of_a_port_that_is_taken_and_of_a_bad_plan(tmp_path: P
         _, errors = process.communicate(timeout=SECONDS)
     assert process.returncode == 1
     assert "kind is 'fire', but must be one of host_lost" in errors
+
+
+def test_a_second_command_on_a_port_leaves_the_first_its_credentials(tmp_path: Path) -> None:
+    port = str(free_port())
+    with start_command(tmp_path, "--port", port) as first:
+        try:
+            options = told_section(first)
+            with start_command(tmp_path, "--port", port) as second:
+                second.communicate(timeout=SECONDS)
+            assert second.returncode == 1
+            session = botocore.session.Session()
+            session.set_config_variable("credentials_file", options["credentials"])
+            sts = session.create_client("sts", "us-east-1", endpoint_url=options["endpoint_url"])
+            assert sts.get_caller_identity()["Account"]
+        finally:
+            first.terminate()
+            first.communicate(timeout=SECONDS)
+    assert not Path(options["credentials"]).parent.exists()
+
+
+def test_a_folder_that_has_other_files_keeps_them(tmp_path: Path) -> None:
+    (tmp_path / "mine").write_text("kept")
+    program = (
+        "import pathlib, sys\n"
+        "from covalent_awsbatch_plugin.local import LocalAws\n"
+        "with LocalAws(runner='processes', folder=pathlib.Path(sys.argv[1])) as aws:\n"
+        "    assert aws.credentials_file.exists()"
+    )
+    done = subprocess.run([sys.executable, "-c", program, str(tmp_path)], timeout=SECONDS)
+    assert done.returncode == 0
+    assert [path.name for path in tmp_path.iterdir()] == ["mine"]
 
 
 def test_the_command_tells_that_no_engine_answers(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import queue
 import sys
+import tempfile
 import threading
 import time
 import zipfile
@@ -137,6 +138,36 @@ def test_the_environment_is_not_this_process_s(
     _, lines = run(runner, "env")
     assert b"HTTPS_PROXY=http://127.0.0.1:9" in lines
     assert not [line for line in lines if b"hush" in line]
+
+
+@pytest.mark.parametrize("parent", ["/tmp", "/tmp/" + 20 * "long"])
+def test_sockets_can_be_made_in_the_temporary_folder(
+    monkeypatch: pytest.MonkeyPatch, parent: str
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", parent)
+    runner = ProcessRunner()
+    program = "from multiprocessing import Manager; print(Manager().list([1, 2]))"
+    ended, lines = run(runner, "python", "-c", program)
+    assert ended.exit_code == 0, lines
+    assert lines == [b"[1, 2]"]
+    runner.close()
+
+
+@pytest.mark.parametrize("name", ["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"])
+def test_a_job_reaches_this_machine_without_a_proxy(
+    runner: ProcessRunner, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setenv(name, "http://127.0.0.1:9")
+    monkeypatch.setenv("no_proxy", "intranet.example")
+    program = (
+        "import requests.utils as u, urllib.request as r\n"
+        "hosts = ['localhost', '127.0.0.1', 'intranet.example', 'example.com']\n"
+        "urls = [f'http://{host}:80/' for host in hosts]\n"
+        "print([bool(u.get_environ_proxies(url)) for url in urls])\n"
+        "print([not r.proxy_bypass(host) for host in hosts])"
+    )
+    _, lines = run(runner, "python", "-c", program)
+    assert lines == [b"[False, False, False, True]"] * 2
 
 
 def test_no_such_program(runner: ProcessRunner) -> None:

@@ -1,4 +1,4 @@
-"""A process that is ended by a signal, whichever it is, leaves nothing behind."""
+"""A process leaves nothing behind, whichever signal ends it; a demo runs where proxies are set."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -45,20 +45,28 @@ with LocalAws(runner="processes") as aws, CovalentServer() as server:
     time.sleep(600)
 """
 
-ENDLESS_EXAMPLE = """
-import time
+EXAMPLE = """
+import sys, time
 import covalent as ct
 
 @ct.electron(executor="awsbatch")
-def endless():
-    time.sleep(600)
+def sleep(seconds):
+    time.sleep(seconds)
+    return "slept"
 
 @ct.lattice
-def workflow():
-    return endless()
+def workflow(seconds):
+    return sleep(seconds)
 
-ct.get_result(ct.dispatch(workflow)(), wait=True)
+print(ct.get_result(ct.dispatch(workflow)(SECONDS), wait=True).result)
 """
+
+# Where nothing listens, in both spellings that programs read.
+PROXIES = {
+    spelling: f"{scheme}://127.0.0.1:9"
+    for name, scheme in (("http_proxy", "http"), ("https_proxy", "http"), ("all_proxy", "socks5"))
+    for spelling in (name, name.upper())
+}
 
 
 @pytest.fixture
@@ -96,12 +104,27 @@ def sleeping() -> list[int]:
     "number", [signal.SIGTERM, signal.SIGKILL], ids=lambda number: number.name
 )
 def test_a_demo_leaves_nothing(number: int, folder: Path, tmp_path: Path) -> None:
-    example = tmp_path / "endless.py"
-    example.write_text(ENDLESS_EXAMPLE)
-    process = start(folder, str(ROOT / "examples" / "demo.py"), str(example))
+    process = start_demo(folder, tmp_path, 600)
     wait_for_line(process, "RUNNING")
     end(process, number)
     wait_until(lambda: not remains(folder))
+
+
+def test_a_demo_runs_where_proxies_are_set(folder: Path, tmp_path: Path) -> None:
+    process = start_demo(folder, tmp_path, 0, PROXIES)
+    output, _ = process.communicate(timeout=120)
+    assert process.returncode == 0
+    assert "\nslept\n" in output
+    assert not remains(folder)
+
+
+def start_demo(
+    folder: Path, home: Path, seconds: int, environment: Mapping[str, str] | None = None
+) -> subprocess.Popen[str]:
+    example = home / "example.py"
+    example.write_text(EXAMPLE.replace("SECONDS", str(seconds)))
+    demo = str(ROOT / "examples" / "demo.py")
+    return start(folder, demo, str(example), environment=environment)
 
 
 @pytest.mark.parametrize(
