@@ -16,7 +16,5 @@ __all__ = ["AWSBatchExecutor"]
 
 def __getattr__(name: str) -> Any:
     if name == "AWSBatchExecutor":
-        # Covalent imports its plugins; coming from there, ours would be found half imported.
-        import_module("covalent")
         return import_module(f"{__name__}.awsbatch").AWSBatchExecutor
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

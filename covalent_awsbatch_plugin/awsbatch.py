@@ -14,6 +14,9 @@ from contextlib import AbstractAsyncContextManager
 from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
+from .covalent_plugins import load_pending
+
+# isort: split
 from covalent._shared_files import logger as covalent_logger
 from covalent._shared_files.exceptions import TaskCancelledError, TaskRuntimeError
 from covalent.executor.executor_plugins.remote_executor import RemoteExecutor
@@ -277,15 +280,16 @@ class AWSBatchExecutor(RemoteExecutor):  # type: ignore[misc]
         return session_options(self.access)
 
     def from_dict(self, object_dict: dict[str, Any]) -> AWSBatchExecutor:
-        """Take over attributes; those of another release's dictionary that lacks some stay.
+        """Take over attributes; those that another release's dictionary lacks stay as they are.
 
         Args:
-            object_dict: What ``to_dict`` returned.
+            object_dict: What ``to_dict`` returned. That of another class is ignored: Covalent
+                passes on the lattice's, where a sublattice names its executor without options.
 
         Returns:
             This executor.
         """
-        if object_dict:
+        if object_dict and object_dict.get("short_name") in (None, self.short_name()):
             self.__dict__.update(deepcopy(object_dict["attributes"]))
         return self
 
@@ -318,3 +322,6 @@ def _for_covalent(error: BatchTaskError) -> BatchTaskError:
         members = {"__doc__": kind.__doc__}
         _covalent_classes[kind] = type(kind.__name__, (kind, TaskRuntimeError), members)
     return _covalent_classes[kind](error.detail, advice=error.advice, evidence=error.evidence)
+
+
+load_pending()

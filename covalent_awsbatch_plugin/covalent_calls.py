@@ -6,7 +6,10 @@ hundred megabytes must not be in memory three times.
 
 from __future__ import annotations
 
+import base64
 import hashlib
+import io
+import pickle
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -21,6 +24,9 @@ PIECE = 4 * 1024 * 1024
 # A text that is put together grows by this much; it is copied until the interpreter has seen
 # some turns of the loop, so these are short.
 TEXT_PIECE = 256 * 1024
+
+# Covalent's function that builds a sublattice; its result is a text, a tarball in base64.
+SUBLATTICE_BUILDER = "_build_sublattice_graph"
 
 Write = Callable[[Path], None]
 
@@ -93,9 +99,9 @@ def pack(
     args: list[Any],
     kwargs: Mapping[str, Any],
     dispatch_id: str,
-    outcome_prefix: str,
+    node_id: int,
 ) -> tuple[messages.Task, dict[str, Write]]:
-    """Return a call's envelope, and what writes its large parts, by key."""
+    """Return a node's call as a message, and what writes its large parts, by key."""
     packed = Packed(dispatch_id)
     call = (_pack_covalent if is_covalent_call(function) else _pack_any)(
         packed, function, args, kwargs
@@ -104,17 +110,28 @@ def pack(
         name=function_name(function),
         python=python_version(function),
         call=call,
-        outcome_prefix=outcome_prefix,
+        outcome_prefix=s3_keys.node_prefix(dispatch_id, node_id),
+        dispatch_id=dispatch_id,
+        node_id=node_id,
     )
     return task, packed.large
 
 
 def pack_inline(
-    function: Callable[..., Any], args: list[Any], kwargs: Mapping[str, Any]
+    function: Callable[..., Any],
+    args: list[Any],
+    kwargs: Mapping[str, Any],
+    metadata: Mapping[str, Any],
 ) -> messages.Task:
-    """Return the envelope of Covalent's call of an electron, with every part in it."""
-    call = _pack_covalent(Packed("", sys.maxsize), function, args, kwargs)
-    return messages.Task(function_name(function), python_version(function), call, "")
+    """Return Covalent's call of an electron as a message with every part in it."""
+    return messages.Task(
+        name=function_name(function),
+        python=python_version(function),
+        call=_pack_covalent(Packed("", sys.maxsize), function, args, kwargs),
+        outcome_prefix="",
+        dispatch_id=metadata["dispatch_id"],
+        node_id=metadata["node_id"],
+    )
 
 
 def _pack_covalent(
@@ -130,13 +147,13 @@ def _pack_covalent(
     )
 
 
-def _hook(packed: Packed, hook: Any) -> tuple[messages.Part, messages.Part, messages.Part, str]:
-    function, args, kwargs, returned_as = hook
+def _hook(packed: Packed, hook: Any) -> messages.Hook:
+    function, args, kwargs, keyword = hook
     return (
         packed.transportable(function),
         packed.transportable(args),
         packed.transportable(kwargs),
-        returned_as,
+        keyword,
     )
 
 
@@ -173,9 +190,37 @@ def read_text(path: Path) -> str:
     return text
 
 
-def transportable(part: messages.Part, content: str) -> Any:
-    """Return a result as Covalent's TransportableObject, without unpickling it."""
+def transportable(part: messages.Part, content: str, string: str | None = None) -> Any:
+    """Return a result as Covalent's TransportableObject, without unpickling it.
+
+    Args:
+        part: The result's description.
+        content: Its pickle in base64.
+        string: Its string form, where that is not the description's.
+    """
     from covalent._workflow.transportable_object import TransportableObject
 
-    attributes = {"_object": content, "_object_string": part.string, "_header": part.header}
+    text = part.string if string is None else string
+    attributes = {"_object": content, "_object_string": text, "_header": part.header}
     return TransportableObject.from_dict({"attributes": attributes})
+
+
+def sublattice(part: messages.Part, content: str) -> Any:
+    """Return a built sublattice, its string form whole: Covalent unpacks it from there."""
+    return transportable(part, content, _text(content))
+
+
+class _TextUnpickler(pickle.Unpickler):
+    """Reads built-in values only: nothing that a pickle names is imported or called."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        raise pickle.UnpicklingError(f"{module}.{name} is not allowed here")
+
+
+def _text(content: str) -> str | None:
+    """Return the text that a result is; None where it is anything else."""
+    try:
+        value = _TextUnpickler(io.BytesIO(base64.b64decode(content))).load()
+    except (ValueError, EOFError, pickle.UnpicklingError, LookupError, TypeError, AttributeError):
+        return None
+    return value if isinstance(value, str) else None

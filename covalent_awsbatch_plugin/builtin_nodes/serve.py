@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from typing import Any
 
@@ -12,16 +13,23 @@ from ..protocol import envelope, messages
 # A reply of this status means: run it on Batch.
 ELSEWHERE = messages.START_FAILED
 
+# Seconds after which a node ends this process. The server ends it sooner, if it still lives.
+TIME_LIMIT = 90
+
 
 def serve() -> None:
     """Run nodes from standard input until it ends; the reply to each goes to standard output."""
     requests, replies = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
-    # What a node prints must not get between the replies.
+    # What a node reads or prints must not get between requests and replies.
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     os.dup2(2, 1)
     _, transportable = task_process.import_covalent()
     while size := requests.read(8):
         task = envelope.decode_task(requests.read(int.from_bytes(size, "big")))
-        reply = envelope.encode_outcome(answer(task.call, transportable))
+        signal.alarm(TIME_LIMIT)
+        with task_process.context(task):
+            reply = envelope.encode_outcome(answer(task.call, transportable))
+        signal.alarm(0)
         replies.write(len(reply).to_bytes(8, "big") + reply)
         replies.flush()
 

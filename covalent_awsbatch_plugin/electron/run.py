@@ -62,7 +62,7 @@ async def _run_on_host(
     """Run one of Covalent's own nodes on the server's host; return None where it cannot."""
     if not detection.fits(function, args, kwargs):
         return None
-    task = covalent_calls.pack_inline(function, args, kwargs)
+    task = covalent_calls.pack_inline(function, args, kwargs, metadata)
     try:
         async with processes.use(PROCESSES) as hosted:
             return await hosted.run(envelope.encode_task(task))
@@ -106,7 +106,7 @@ async def _pack(
     args: list[Any],
     kwargs: dict[str, Any],
 ) -> tuple[messages.Task, dict[str, covalent_calls.Write]]:
-    arguments = (function, args, kwargs, request.dispatch_id, request.prefix)
+    arguments = (function, args, kwargs, request.dispatch_id, request.node_id)
     if not covalent_calls.is_large(function, args, kwargs):
         return covalent_calls.pack(*arguments)
     loop = asyncio.get_running_loop()
@@ -185,15 +185,27 @@ async def _result(backend: Backend, request: TaskRequest, outcome: messages.Outc
     storage = backend.storage(request.bucket, request.cache_dir)
     if part.kind == "transportable":
         if part.data is not None:
-            return covalent_calls.transportable(part, part.data.decode("ascii", "replace"))
-        text = await fetch_result(storage, request, part, covalent_calls.read_text)
-        return covalent_calls.transportable(part, text)
+            text = part.data.decode("ascii", "replace")
+        else:
+            text = await fetch_result(storage, request, part, covalent_calls.read_text)
+        return await _transportable(backend, request, part, text)
     import cloudpickle
 
     # Only for a function that was given to run() by hand: who called it wants the object.
     if part.data is not None:
         return cloudpickle.loads(part.data)
     return cloudpickle.loads(await fetch_result(storage, request, part, Path.read_bytes))
+
+
+async def _transportable(
+    backend: Backend, request: TaskRequest, part: messages.Part, text: str
+) -> Any:
+    if request.name != covalent_calls.SUBLATTICE_BUILDER:
+        return covalent_calls.transportable(part, text)
+    loop = asyncio.get_running_loop()
+    return await loop.run_in_executor(
+        backend.session.threads, covalent_calls.sublattice, part, text
+    )
 
 
 def _unreadable(settled: Settled, why: str) -> BatchTaskError:

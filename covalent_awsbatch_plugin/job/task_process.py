@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import json
 import os
@@ -18,7 +19,7 @@ from . import tracebacks
 from .scratch import blob_path, make_report, one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 # Covalent shows a result's string form; nobody reads more of it than this.
 STRING_LIMIT = 64 * 1024
@@ -41,7 +42,8 @@ def run_task(scratch: str, go: int) -> int:
         return exit_codes.EXIT_START_FAILED
     task = envelope.decode_task((folder / "task").read_bytes())
     try:
-        result = call_task(task.call, folder, wrapper, transportable)
+        with context(task):
+            result = call_task(task.call, folder, wrapper, transportable)
         described = write_result(result, folder, transportable)
     except BaseException as error:  # noqa: BLE001 - a task may raise anything, SystemExit too
         return _leave(folder, explain(error))
@@ -95,6 +97,17 @@ def load_plugins() -> None:
     manager.generate_plugins_list()
     for plugin in manager.executor_plugins_map.values():
         setattr(executor, plugin.__name__, plugin)
+
+
+@contextlib.contextmanager
+def context(task: messages.Task) -> Iterator[None]:
+    """Let ``ct.get_context`` name the task's dispatch and node."""
+    if task.call.function.kind == "transportable":
+        utils = importlib.import_module("covalent.executor.utils")
+        with utils.set_context(task.dispatch_id, task.node_id):
+            yield
+    else:
+        yield
 
 
 def call_task(

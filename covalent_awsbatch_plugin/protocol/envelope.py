@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from .messages import STATUSES, Call, Outcome, Part, Task
+from .messages import STATUSES, Call, Hook, Outcome, Part, Task
 
 FORMAT = 1
 MAGIC = b"cvltaws\x01"
@@ -62,6 +62,8 @@ def encode_task(task: Task) -> bytes:
         "name": task.name,
         "python": task.python,
         "outcome_prefix": task.outcome_prefix,
+        "dispatch_id": task.dispatch_id,
+        "node_id": task.node_id,
         "function": packer.pack(call.function),
         "args": [packer.pack(part) for part in call.args],
         "kwargs": {key: packer.pack(part) for key, part in call.kwargs.items()},
@@ -145,10 +147,10 @@ def _typed(header: dict[str, Any], **types: Any) -> dict[str, Any]:
     return {name: header[name] for name in types}
 
 
-def _hooks(packed: Any, body: memoryview) -> tuple[tuple[Part, Part, Part, str], ...]:
+def _hooks(packed: Any, body: memoryview) -> tuple[Hook, ...]:
     return tuple(
-        (_unpack(f, body), _unpack(a, body), _unpack(k, body), str(retval))
-        for f, a, k, retval in packed
+        (_unpack(f, body), _unpack(a, body), _unpack(k, body), keyword)
+        for f, a, k, keyword in packed
     )
 
 
@@ -167,7 +169,12 @@ def decode_task(envelope: bytes) -> Task:
             before=_hooks(header["before"], body),
             after=_hooks(header["after"], body),
         )
-        return Task(call=call, **_typed(header, name=str, python=str, outcome_prefix=str))
+        return Task(
+            call=call,
+            dispatch_id=header["dispatch_id"],
+            node_id=header["node_id"],
+            **_typed(header, name=str, python=str, outcome_prefix=str),
+        )
     except BadEnvelope:
         raise
     except (KeyError, TypeError, ValueError, AttributeError) as error:

@@ -43,6 +43,11 @@ class Part:
     string: str = ""
 
 
+# A call before or after the function: function, args, kwargs, and the keyword under which the
+# function gets what it returns. Covalent takes any JSON value for that; None and "" mean none.
+Hook = tuple[Part, Part, Part, Any]
+
+
 @dataclass(frozen=True)
 class Call:
     """What a job is to run: Covalent's wrapper with its parts, or any pickled call.
@@ -51,15 +56,15 @@ class Call:
         function: The user's function; for a ``pickle`` part the tuple (function, args, kwargs).
         args: Positional arguments.
         kwargs: Keyword arguments.
-        before: Calls made before (function, args, kwargs, key of the returned value).
-        after: Calls made after, in the same form.
+        before: Calls made before.
+        after: Calls made after.
     """
 
     function: Part
     args: tuple[Part, ...] = ()
     kwargs: dict[str, Part] = field(default_factory=dict)
-    before: tuple[tuple[Part, Part, Part, str], ...] = ()
-    after: tuple[tuple[Part, Part, Part, str], ...] = ()
+    before: tuple[Hook, ...] = ()
+    after: tuple[Hook, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -71,12 +76,16 @@ class Task:
         python: The Python version of the client that pickled the function, such as ``3.11.7``.
         call: What to run.
         outcome_prefix: Where outcomes go, up to the job's id.
+        dispatch_id: Covalent's id of the dispatch, for ``ct.get_context``.
+        node_id: Covalent's number of the node, for the same.
     """
 
     name: str
     python: str
     call: Call
     outcome_prefix: str
+    dispatch_id: Any = None
+    node_id: Any = None
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ stored = st.builds(
     st.integers(0, 2**40),
 )
 parts = inline | stored
-hooks = st.tuples(parts, parts, parts, texts)
+hooks = st.tuples(parts, parts, parts, st.none() | texts | st.integers())
 calls = st.builds(
     Call,
     parts,
@@ -37,7 +37,7 @@ calls = st.builds(
     st.lists(hooks, max_size=2).map(tuple),
     st.lists(hooks, max_size=2).map(tuple),
 )
-tasks = st.builds(Task, texts, texts, calls, texts)
+tasks = st.builds(Task, texts, texts, calls, texts, texts, st.integers())
 outcomes = st.builds(
     Outcome,
     st.sampled_from(messages.STATUSES),

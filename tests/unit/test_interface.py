@@ -6,6 +6,7 @@ import copy
 import inspect
 import json
 import logging
+import os
 import subprocess
 import sys
 
@@ -95,6 +96,12 @@ def test_a_dictionary_of_another_release_keeps_what_it_lacks():
     assert AWSBatchExecutor(vcpu=5).from_dict({}).vcpu == 5
 
 
+def test_a_dictionary_of_another_class_is_ignored():
+    """Covalent passes on a lattice's, where its sublattice names an executor by name."""
+    other = ct.executor.LocalExecutor().to_dict()
+    assert vars(AWSBatchExecutor(vcpu=5).from_dict(other)) == vars(AWSBatchExecutor(vcpu=5))
+
+
 @pytest.fixture
 def configured():
     def configure(**options):
@@ -172,17 +179,25 @@ def test_boto_session_options_name_the_profile_or_the_keys(tmp_path):
     assert AWSBatchExecutor().boto_session_options() == {"region_name": "us-east-1"}
 
 
-@pytest.mark.parametrize("first", ["covalent", "covalent_awsbatch_plugin"])
-def test_importing_it_loads_nothing_heavy_and_in_any_order(first):
+@pytest.mark.parametrize(
+    "first", ["covalent", "covalent_awsbatch_plugin", "covalent_awsbatch_plugin.awsbatch"]
+)
+def test_importing_it_loads_nothing_heavy_and_in_any_order(first, tmp_path):
     code = (
         f"import {first}, sys\n"
         "from covalent_awsbatch_plugin import AWSBatchExecutor\n"
         "import covalent as ct\n"
         "assert ct.executor.AWSBatchExecutor is AWSBatchExecutor\n"
+        "assert ct.get_config('executors.awsbatch.vcpu') == 2\n"
+        "assert ct.executor.LocalExecutor\n"
         "AWSBatchExecutor()\n"
         "heavy = {'aiobotocore', 'covalent_awsbatch_plugin.aws.backend',\n"
         "         'covalent_awsbatch_plugin.electron'}\n"
         "assert not heavy & set(sys.modules), heavy & set(sys.modules)\n"
     )
-    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert ran.returncode == 0, ran.stderr
+    environment = {**os.environ, "HOME": str(tmp_path)}
+    environment["COVALENT_CONFIG_DIR"] = str(tmp_path / ".config" / "covalent")
+    ran = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True
+    )
+    assert (ran.returncode, ran.stderr) == (0, "")

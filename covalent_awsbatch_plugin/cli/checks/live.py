@@ -15,7 +15,6 @@ from ...aws.model.task import Settled
 from ...electron.request import task_request
 from ...failures.diagnosis import diagnose
 from ...failures.evidence import Case as FailedCase
-from ...protocol import s3_keys
 from .finding import Case
 
 
@@ -40,8 +39,7 @@ async def _execute(case: Case, times: dict[str, float]) -> Settled:
     metadata = {"dispatch_id": f"doctor-{uuid.uuid4()}", "node_id": 0}
     executor = cast(Any, SimpleNamespace(**case.options))
     request = task_request(executor, _hello(), metadata)
-    prefix = s3_keys.node_prefix(request.dispatch_id, request.node_id)
-    task, large = covalent_calls.pack(_hello(), [], {}, request.dispatch_id, prefix)
+    task, large = covalent_calls.pack(_hello(), [], {}, request.dispatch_id, request.node_id)
 
     async def submitted(_job_id: str) -> None:
         times["submitted"] = time.time()
