@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 
 import docker
 import pytest
@@ -19,18 +20,38 @@ from .images import Images
 __all__ = ["executor", "run", "server"]
 
 
+# Why there is no engine, where there is none.
+NO_ENGINE = pytest.StashKey[str]()
+
+
 @pytest.fixture(scope="session")
-def engine() -> Iterator[docker.DockerClient]:
+def engine(request: pytest.FixtureRequest) -> Iterator[docker.DockerClient]:
     """The engine; without one the tests are skipped, in CI they fail."""
-    try:
-        context = dockerd.engine()
-        client = context.__enter__()
-    except NoEngine as error:
-        if os.environ.get("CI") == "true":
-            pytest.fail(str(error))
-        pytest.skip(str(error))
-    yield client
-    context.__exit__(None, None, None)
+    with ExitStack() as stack:
+        try:
+            client = stack.enter_context(dockerd.engine())
+        except NoEngine as error:
+            if os.environ.get("CI") == "true":
+                pytest.fail(str(error))
+            request.config.stash[NO_ENGINE] = str(error)
+            pytest.skip(str(error))
+        yield client
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """A run whose tests were skipped did not pass."""
+    if NO_ENGINE in session.config.stash and session.exitstatus == pytest.ExitCode.OK:
+        session.exitstatus = pytest.ExitCode.NO_TESTS_COLLECTED
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    if reason := config.stash.get(NO_ENGINE, None):
+        terminalreporter.write_line(
+            f"Without a container engine this run proves nothing, and does not pass. {reason}",
+            red=True,
+        )
 
 
 @pytest.fixture(scope="session")

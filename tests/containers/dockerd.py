@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import fcntl
 import os
 import pwd
 import shutil
-import signal
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,9 +16,20 @@ from pathlib import Path
 import docker
 
 from covalent_awsbatch_plugin.local.runners.engine import NoEngine, connect, unfit
+from covalent_awsbatch_plugin.local.tracking.resource_tracker import (
+    temporary_folder,
+    track_command,
+    track_file,
+    track_group,
+)
 
 # Not HOME: that is the tests' own.
 CACHE = Path(pwd.getpwuid(os.getuid()).pw_dir) / ".cache" / "covalent-awsbatch-tests"
+
+# How long another package manager may take.
+LOCK_LIMIT = 300
+LOCK_POLL = 0.5
+LOCKED = "Could not get lock"
 
 START_LIMIT = 60.0
 STOP_LIMIT = 60.0
@@ -58,16 +66,21 @@ def engine() -> Iterator[docker.DockerClient]:
 @contextlib.contextmanager
 def own_engine(reason: str) -> Iterator[docker.DockerClient]:
     """Our own engine; its images stay in the cache for the next run."""
-    if sys.platform != "linux" or os.getuid():
+    if not can_start():
         raise NoEngine(f"{reason} Starting one takes Linux and root.")
     program = shutil.which("dockerd") or install()
     before = os.environ.get("DOCKER_HOST")
     with contextlib.ExitStack() as parts:
         parts.enter_context(one_at_a_time())
-        folder = parts.enter_context(tempfile.TemporaryDirectory(prefix="covalent-engine-"))
-        os.environ["DOCKER_HOST"] = parts.enter_context(daemon(program, Path(folder)))
+        folder = parts.enter_context(temporary_folder("covalent-engine-"))
+        os.environ["DOCKER_HOST"] = parts.enter_context(daemon(program, folder))
         parts.callback(restore, "DOCKER_HOST", before)
         yield parts.enter_context(contextlib.closing(connect()))
+
+
+def can_start() -> bool:
+    """Return whether we may start an engine."""
+    return sys.platform == "linux" and os.getuid() == 0
 
 
 def restore(name: str, value: str | None) -> None:
@@ -81,17 +94,30 @@ def install() -> str:
     """Install an engine from Debian's packages, without starting its service."""
     if not shutil.which("apt-get"):
         raise NoEngine("There is no dockerd here, and no apt-get to install it with.")
-    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    command = ["apt-get", "install", "-y", "--no-install-recommends", "docker.io"]
     with no_services():
-        for step in (["apt-get", "update"], command):
-            done = subprocess.run(step, env=environment, capture_output=True, text=True)
-            if done.returncode:
-                raise NoEngine(f"'{' '.join(step)}' failed: {done.stderr.strip()[-500:]}")
+        apt_get("update")
+        apt_get("install", "-y", "--no-install-recommends", "docker.io")
     program = shutil.which("dockerd")
     if program is None:
         raise NoEngine("Debian's docker.io is installed, but has no dockerd.")
     return program
+
+
+def apt_get(*arguments: str) -> None:
+    """Run apt-get once no other package manager runs.
+
+    apt-get waits for dpkg's lock by itself, but not for those of its lists and its archives.
+    """
+    command = ["apt-get", "-o", f"DPkg::Lock::Timeout={LOCK_LIMIT}", *arguments]
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C"}
+    deadline = time.monotonic() + LOCK_LIMIT
+    while True:
+        done = subprocess.run(command, env=environment, capture_output=True, text=True)
+        if LOCKED not in done.stderr or time.monotonic() > deadline:
+            break
+        time.sleep(LOCK_POLL)
+    if done.returncode:
+        raise NoEngine(f"'apt-get {' '.join(arguments)}' failed: {done.stderr.strip()[-500:]}")
 
 
 @contextlib.contextmanager
@@ -101,12 +127,14 @@ def no_services() -> Iterator[None]:
     if policy.exists():
         yield
         return
+    untrack = track_file(policy)
     policy.write_text("#!/bin/sh\nexit 101\n")
     policy.chmod(0o755)
     try:
         yield
     finally:
         policy.unlink()
+        untrack()
 
 
 @contextlib.contextmanager
@@ -136,15 +164,18 @@ def daemon(program: str, folder: Path) -> Iterator[str]:
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
-            preexec_fn=end_with_us,  # noqa: PLW1509 - no other thread runs yet
+            start_new_session=True,
         )
-    try:
-        wait_for(process, address, log)
-        yield address
-    finally:
-        process.terminate()
-        process.wait(STOP_LIMIT)
-        unmount(folder, CACHE / "engine")
+    with contextlib.ExitStack() as untrack:
+        untrack.callback(track_command(*unmounting(folder, CACHE / "engine")))
+        untrack.callback(track_group(process.pid, STOP_LIMIT))
+        try:
+            wait_for(process, address, log)
+            yield address
+        finally:
+            process.terminate()
+            process.wait(STOP_LIMIT)
+            unmount(folder, CACHE / "engine")
 
 
 def unmount(*folders: Path) -> None:
@@ -155,11 +186,12 @@ def unmount(*folders: Path) -> None:
             subprocess.run(["umount", str(mount)], check=True)
 
 
-def end_with_us() -> None:
-    """Have the kernel end this process, in its own session, when its parent ends."""
-    os.setsid()
-    parent_death_signal = 1
-    ctypes.CDLL(None).prctl(parent_death_signal, signal.SIGTERM)
+def unmounting(*folders: Path) -> tuple[list[str], dict[str, str]]:
+    """Return a command that unmounts, and its environment."""
+    code = f"import pathlib, sys; from {__name__} import unmount; "
+    code += "unmount(*map(pathlib.Path, sys.argv[1:]))"
+    command = [sys.executable, "-c", code, *map(str, folders)]
+    return command, {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
 
 
 def wait_for(process: subprocess.Popen[bytes], address: str, log: Path) -> None:
