@@ -13,6 +13,7 @@ from covalent_awsbatch_plugin.local import LocalAws
 from covalent_awsbatch_plugin.local.runners.engine import NoEngine
 from tests.end_to_end.conftest import executor, run, server
 from tests.pythons import OURS, Python
+from tests.pythons import find as find_python
 
 from . import dockerd, index
 from .images import Images
@@ -74,7 +75,7 @@ def python() -> Callable[[str], Python]:
     """Finds a Python of this machine; the test is skipped where there is none."""
 
     def find(minor: str) -> Python:
-        found = find(minor)
+        found = find_python(minor)
         if found is None:
             pytest.skip(f"this machine has no Python {minor}")
         return found

@@ -12,13 +12,19 @@ from pathlib import Path
 import docker
 import pytest
 
+from covalent_awsbatch_plugin.local.runners.containers import JOB_LABEL
 from covalent_awsbatch_plugin.local.runners.engine import NoEngine
 from tests.end_to_end.conftest import wait_until
-from tests.remains import mounts, processes, start, temporary_files
+from tests.remains import mounts, processes, remains, start, temporary_files
 
 from . import dockerd
+from .images import Images
 
 ROOT = Path(__file__).parents[2]
+
+SIGNALS = pytest.mark.parametrize(
+    "number", [signal.SIGTERM, signal.SIGKILL], ids=lambda number: number.name
+)
 
 # Locked twice, as while another package manager runs; then it notes how it was called.
 APT_GET = """#!/bin/sh
@@ -45,6 +51,26 @@ with dockerd.own_engine("") as client:
         image, ["sleep", "600"], network_mode="host", detach=True, stop_signal="SIGKILL"
     )
     print("ready", flush=True)
+    time.sleep(600)
+"""
+
+
+# A job of an image, until the process is killed.
+JOB = """
+import sys, time
+from covalent_awsbatch_plugin.local import LocalAws
+
+with LocalAws(runner="containers") as aws:
+    batch, queue = aws.client("batch"), aws.executor_options()["batch_queue"]
+    needed = [{"type": "VCPU", "value": "1"}, {"type": "MEMORY", "value": "64"}]
+    container = {"image": sys.argv[1], "command": ["sleep", "600"], "resourceRequirements": needed}
+    batch.register_job_definition(
+        jobDefinitionName="d", type="container", containerProperties=container
+    )
+    job = batch.submit_job(jobName="j", jobQueue=queue, jobDefinition="d")["jobId"]
+    while batch.describe_jobs(jobs=[job])["jobs"][0]["status"] != "RUNNING":
+        time.sleep(0.1)
+    print(job, flush=True)
     time.sleep(600)
 """
 
@@ -101,9 +127,7 @@ def folder() -> Iterator[Path]:
         yield made
 
 
-@pytest.mark.parametrize(
-    "number", [signal.SIGTERM, signal.SIGKILL], ids=lambda number: number.name
-)
+@SIGNALS
 def test_an_engine_ends_with_its_process(
     engine: docker.DockerClient, folder: Path, number: int
 ) -> None:
@@ -119,3 +143,19 @@ def test_an_engine_ends_with_its_process(
         process.wait(60)
     wait_until(lambda: not processes(folder) and not mounts(folder))
     assert list(folder.iterdir()) == [cache]
+
+
+@SIGNALS
+def test_containers_end_with_the_process_of_the_local_aws(
+    engine: docker.DockerClient, images: Images, folder: Path, number: int
+) -> None:
+    process = start(folder, "-c", JOB, images.without_python())
+    assert process.stdout
+    job = process.stdout.readline().strip()
+    filters = {"label": f"{JOB_LABEL}={job}"}
+    assert engine.containers.list(filters=filters)
+    process.send_signal(number)
+    with process:
+        process.wait(60)
+    wait_until(lambda: not remains(folder))
+    assert not engine.containers.list(all=True, filters=filters, ignore_removed=True)
