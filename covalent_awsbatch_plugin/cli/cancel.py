@@ -9,8 +9,9 @@ import click
 
 from ..aws.model.submission import REASON_LIMIT
 from .shared.account import Account, account_options, connect_from
+from .shared.job_facts import JobFacts
 from .shared.job_queue import existing_queue, queue_name, queue_option
-from .shared.job_search import FoundJob, find_unfinished, none_found, one_dispatch, parse_selection
+from .shared.job_search import find_unfinished, none_found, one_dispatch, parse_selection
 from .shared.screen import console
 
 
@@ -34,7 +35,7 @@ def cancel(dispatch_id: str, yes: bool, **options: Any) -> None:
     end_jobs(account, found, "Cancelled by 'covalent-awsbatch cancel'", ask=not yes)
 
 
-def end_jobs(account: Account, found: Sequence[FoundJob], reason: str, *, ask: bool) -> None:
+def end_jobs(account: Account, found: Sequence[JobFacts], reason: str, *, ask: bool) -> None:
     """List jobs, ask where wanted, and end them.
 
     Raises:
@@ -51,5 +52,5 @@ def end_jobs(account: Account, found: Sequence[FoundJob], reason: str, *, ask: b
     console().print(f"Ended {_count(found)}.")
 
 
-def _count(found: Sequence[FoundJob]) -> str:
+def _count(found: Sequence[JobFacts]) -> str:
     return f"{len(found)} job{'s' if len(found) > 1 else ''}"

@@ -1,21 +1,30 @@
-"""``covalent-awsbatch jobs``: the plugin's jobs, and why each that waits does."""
+"""``covalent-awsbatch jobs``: the plugin's jobs, what they used, and why some wait or failed."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+import time
+from collections.abc import Sequence
 from typing import Any
 
 import click
 
-from .shared.account import Account, account_options, connect_from
-from .shared.job_queue import existing_queue, queue_name, queue_option, with_front
-from .shared.job_search import FoundJob, find_jobs, none_found, parse_selection
-from .shared.screen import console, table
-from .shared.waiting_reasons import Queue, why_waiting
+from .shared.account import account_options, connect_from
+from .shared.formats import parse_span
+from .shared.job_groups import group_by_dispatch
+from .shared.job_queue import existing_queue, queue_name, queue_option
+from .shared.job_search import STATES, Selection, find_jobs, none_found, parse_selection
+from .shared.job_table import show_group
+from .shared.job_view import Reader, TaskView
+from .shared.screen import console
 
-COLOURS = {"SUCCEEDED": "green", "FAILED": "red", "RUNNING": "cyan", "STARTING": "cyan"}
+
+def _check_age(_ctx: click.Context, _param: click.Parameter, value: str | None) -> float | None:
+    try:
+        return None if value is None else parse_span(value)
+    except ValueError:
+        message = f"{value!r} is no time span; give one such as 30m, 2h or 3d."
+        raise click.BadParameter(message) from None
 
 
 @click.command()
@@ -23,68 +32,67 @@ COLOURS = {"SUCCEEDED": "green", "FAILED": "red", "RUNNING": "cyan", "STARTING":
 @account_options
 @queue_option
 @click.option(
+    "--status",
+    "states",
+    multiple=True,
+    type=click.Choice(tuple(STATES), case_sensitive=False),
+    help="Only jobs in this state; may be given more than once.",
+)
+@click.option(
+    "--since",
+    callback=_check_age,
+    metavar="AGE",
+    help="Only jobs submitted in the last 30m, 2h, 3d.",
+)
+@click.option(
     "--limit",
     type=click.IntRange(0),
     default=20,
     show_default=True,
-    help="How many ended jobs to show, without a dispatch.",
+    help="How many ended jobs to show without a dispatch and --since.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def jobs(dispatch_id: str | None, limit: int, as_json: bool, **options: Any) -> None:
+@click.option("--wide", is_flag=True, help="Whole rows, with memory, CPU, job ID and image.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, with all that is known.")
+def jobs(
+    dispatch_id: str | None,
+    states: Sequence[str],
+    since: float | None,
+    limit: int,
+    wide: bool,
+    as_json: bool,
+    **options: Any,
+) -> None:
     """List the plugin's jobs, those of DISPATCH_ID[:NODE] or all.
 
-    The beginning of a dispatch's id is enough. For a job that waits it tells why.
+    The beginning of a dispatch ID is enough. Jobs that wait are shown with the reason, failed
+    ones with the cause and the fix.
     """
-    selection = parse_selection(dispatch_id)
+    selection = parse_selection(dispatch_id, states, since)
     account, name = connect_from(options), queue_name(options)
     queue = existing_queue(account, name)
-    found = find_jobs(account, queue.name, selection, recent=limit)
-    if not found and dispatch_id:
+    recent = None if since is not None else limit
+    found = find_jobs(account, queue.name, selection, recent)
+    if not found and dispatch_id and not (states or since):
         raise none_found(selection, name, account)
-    reasons = waiting_reasons(account, queue, found)
+    reader = Reader(account, queue)
+    tasks = reader.views(found)
     if as_json:
-        click.echo(json.dumps([_as_json(job, reasons) for job in found], indent=2))
-    elif found:
-        _show(found, reasons)
+        now = time.time()
+        click.echo(json.dumps([task.as_json(now) for task in tasks], indent=2))
+    elif tasks:
+        _show(tasks, wide=wide)
     else:
-        console().print(f"There is no job of the plugin in the queue {queue.name}.")
+        console().print(f"There is no such job in the queue {queue.name}{_hint(selection)}.")
+    reader.notes.show()
 
 
-def waiting_reasons(account: Account, queue: Queue, found: Sequence[FoundJob]) -> dict[str, str]:
-    """Return, for each job that waits, why it does, by its id."""
-    waiting = [job for job in found if job.waiting]
-    if not waiting:
-        return {}
-    queue = with_front(account, queue)
-    return {job.job_id: why_waiting(job, queue) for job in waiting}
+def _hint(selection: Selection) -> str:
+    return " (see --status and --since)" if selection.statuses or selection.since else ""
 
 
-def _as_json(job: FoundJob, reasons: Mapping[str, str]) -> dict[str, Any]:
-    return {**asdict(job), "waits_because": reasons.get(job.job_id)}
-
-
-def _show(found: Sequence[FoundJob], reasons: Mapping[str, str]) -> None:
-    from rich.markup import escape
-
-    shown = table("Dispatch", "Node", "Function", "Status", "Age", "Attempts", "Why")
-    for job in found:
-        status = f"[{COLOURS.get(job.status, 'yellow')}]{job.status}[/]"
-        why = reasons.get(job.job_id) or (job.reason if job.status == "FAILED" else "")
-        shown.add_row(
-            job.dispatch,
-            job.node,
-            escape(job.function),
-            status,
-            age(job.age),
-            f"{job.attempts} of {job.retries}",
-            escape(why),
-        )
-    console().print(shown)
-
-
-def age(seconds: float) -> str:
-    """Return a time span in its largest unit: ``42 s``, ``7 min``, ``3 h``, ``2 d``."""
-    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
-        if seconds >= size:
-            return f"{seconds // size:.0f} {unit}"
-    return f"{seconds:.0f} s"
+def _show(tasks: Sequence[TaskView], *, wide: bool) -> None:
+    now, screen = time.time(), console()
+    for number, group in enumerate(group_by_dispatch(tasks)):
+        if number:
+            screen.print()
+        show_group(screen, group, now, wide=wide)

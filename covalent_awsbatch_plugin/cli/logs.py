@@ -11,9 +11,9 @@ import click
 from ..aws.calls.aws_errors import code_of
 from .shared.account import Account, account_options, connect_from
 from .shared.errors import Refusal, WrongCall
+from .shared.job_facts import JobFacts
 from .shared.job_queue import existing_queue, queue_name, queue_option
 from .shared.job_search import (
-    FoundJob,
     Selection,
     find_jobs,
     none_found,
@@ -51,7 +51,7 @@ def logs(dispatch_id: str, follow: bool, attempt: int | None, **options: Any) ->
         click.echo(harmless(line))
 
 
-def _one_job(account: Account, queue: str, selection: Selection) -> FoundJob:
+def _one_job(account: Account, queue: str, selection: Selection) -> JobFacts:
     found = find_jobs(account, queue, selection, recent=0)
     if not found:
         raise none_found(selection, queue, account)
@@ -65,7 +65,7 @@ def _one_job(account: Account, queue: str, selection: Selection) -> FoundJob:
     return found[0]
 
 
-def _stream(job: FoundJob, attempt: int | None) -> str:
+def _stream(job: JobFacts, attempt: int | None) -> str:
     if not job.streams:
         raise Refusal(
             f"The job is {job.status} and has no log yet.",
@@ -81,12 +81,12 @@ def _stream(job: FoundJob, attempt: int | None) -> str:
     return job.streams[attempt - 1]
 
 
-def _lines(account: Account, job: FoundJob, stream: str) -> Iterator[str]:
+def _lines(account: Account, job: JobFacts, stream: str) -> Iterator[str]:
     reader = _Reader(account, job.log_group, stream)
     yield from reader.new_lines()
 
 
-def _follow(account: Account, job: FoundJob, stream: str) -> Iterator[str]:
+def _follow(account: Account, job: JobFacts, stream: str) -> Iterator[str]:
     """Yield lines as they come, until the job has ended and its last lines have arrived."""
     reader = _Reader(account, job.log_group, stream)
     ended_at: float | None = None

@@ -10,8 +10,9 @@ import click
 from ..aws.model.submission import tag_value
 from .cancel import end_jobs
 from .shared.account import account_options, connect_from
+from .shared.job_facts import JobFacts
 from .shared.job_queue import existing_queue, queue_name, queue_option
-from .shared.job_search import FoundJob, find_unfinished, one_dispatch, parse_selection
+from .shared.job_search import find_unfinished, one_dispatch, parse_selection
 from .shared.screen import console
 
 
@@ -56,7 +57,7 @@ def reap(
         console().print(f"No job was left behind.{_others(unfinished, everyones)}")
 
 
-def left_behind(job: FoundJob, *, everyones: bool) -> bool:
+def left_behind(job: JobFacts, *, everyones: bool) -> bool:
     """Tell whether a job's server is gone; of another machine's, whatever the caller thinks."""
     host, _, process = job.server.rpartition(":")
     if host != tag_value(socket.gethostname()):
@@ -74,7 +75,7 @@ def _is_running(process: int, since: float) -> bool:
         return False
 
 
-def _others(unfinished: list[FoundJob], everyones: bool) -> str:
+def _others(unfinished: list[JobFacts], everyones: bool) -> str:
     if not unfinished or everyones:
         return ""
     return (

@@ -104,11 +104,34 @@ def test_jobs_shows_status_node_function_and_attempts(
     dispatch.wait_for(bad, "FAILED")
     jobs = {job["node"]: job for job in user("jobs", dispatch.id, "--json").json()}
     assert jobs["0"]["status"] == "SUCCEEDED"
-    assert (jobs["3"]["status"], jobs["3"]["attempts"], jobs["3"]["retries"]) == ("FAILED", 2, 2)
+    failed = jobs["3"]
+    assert (failed["status"], failed["attempts"], failed["attempt_limit"]) == ("FAILED", 2, 2)
+    assert (failed["exit_code"], len(failed["log_streams"])) == (7, 2)
+    assert failed["created"] <= failed["started"] <= failed["stopped"]
+    assert "Essential container in task exited" in failed["reason"]
     table = user("jobs", dispatch.id)
     assert table.code == 0
-    for words in (dispatch.id, "function_3", "2 of 2", "Essential container in task exited"):
+    for words in (dispatch.id, "function_3", "2/2", "wrote no result (exit code 7)"):
         assert words in table.out
+    assert "1 done, 1 failed; " in table.out
+    assert "vCPU-hours" in table.out
+    assert "Essential container" not in table.out
+
+
+def test_jobs_by_state_and_age(user: CommandLine, dispatch: Dispatch) -> None:
+    dispatch.wait_for(dispatch.submit(0, "true"), "SUCCEEDED")
+    dispatch.wait_for(dispatch.submit(1, "exit 7"), "FAILED")
+
+    def nodes(*arguments: str) -> list[str]:
+        found = user.here("jobs", *arguments, "--json").json()
+        return [job["node"] for job in found if job["dispatch"] == dispatch.id]
+
+    assert nodes("--status", "failed") == ["1"]
+    assert nodes("--status", "FAILED", "--status", "done") == ["0", "1"]
+    assert nodes(dispatch.id, "--status", "running") == []
+    assert nodes("--since", "10m") == ["0", "1"]
+    assert nodes("--since", "0s") == []
+    assert user.here("jobs", "--since", "often").code == 2
 
 
 def test_jobs_finds_by_the_beginning_of_an_id_and_by_node(
@@ -137,7 +160,7 @@ def test_others_jobs_are_not_shown(aws: Aws, user: CommandLine, dispatch: Dispat
     assert job not in user("jobs", "--json", "--limit", "100").out
 
 
-def test_a_job_that_waits_tells_why(aws: Aws, user: CommandLine, dispatch: Dispatch) -> None:
+def test_a_waiting_job_has_its_reason(aws: Aws, user: CommandLine, dispatch: Dispatch) -> None:
     running = [dispatch.submit(n, FOR_EVER) for n in range(aws.slots)]
     for job in running:
         dispatch.wait_for(job, "RUNNING")
@@ -146,16 +169,16 @@ def test_a_job_that_waits_tells_why(aws: Aws, user: CommandLine, dispatch: Dispa
     for job in (first, second):
         dispatch.wait_for(job, "RUNNABLE")
     jobs = {job["job_id"]: job for job in user("jobs", dispatch.id, "--json").json()}
-    assert "it is the next in the queue" in jobs[first]["waits_because"].lower()
-    assert "1 jobs are before it" in jobs[second]["waits_because"]
+    assert "Next in the queue" in jobs[first]["waits_because"]
+    assert "Place 2 in the queue" in jobs[second]["waits_because"]
     assert "vCPUs" in jobs[second]["waits_because"]
     assert jobs[running[0]]["waits_because"] is None
     assert "next in the queue" in user("jobs", dispatch.id).out
 
     dispatch.batch.update_job_queue(jobQueue=QUEUE, state="DISABLED")
-    told = user("jobs", f"{dispatch.id}:100", "--json").json()[0]["waits_because"]
+    sentence = user("jobs", f"{dispatch.id}:100", "--json").json()[0]["waits_because"]
     dispatch.batch.update_job_queue(jobQueue=QUEUE, state="ENABLED")
-    assert f"the queue {QUEUE} is DISABLED".lower() in told.lower()
+    assert f"the queue {QUEUE} is DISABLED".lower() in sentence.lower()
 
 
 # ---- logs

@@ -136,7 +136,7 @@ def jobs_that_wait(aws: Aws) -> Iterator[None]:
             containerOverrides={"command": ["sleep", "600"]},
             tags={tag_names.TAG_DISPATCH: WAITING, tag_names.TAG_NODE: str(node)},
         )["jobId"]
-        for node in range(aws.places + 1)
+        for node in range(aws.slots + 1)
     ]
     yield
     for job in jobs:

@@ -45,7 +45,7 @@ DENIED = [
     (["jobs"], "batch:ListJobs"),
     (["logs", "d:1"], "batch:DescribeJobQueues"),
     (["cancel", "d"], "batch:ListJobs"),
-    (["reap"], "batch:DescribeComputeEnvironments"),
+    (["reap"], "batch:DescribeJobQueues"),
 ]
 
 

@@ -1,4 +1,4 @@
-"""The configured queue, its compute environments and its snapshot, as AWS tells them."""
+"""The configured queue, its compute environments and its snapshot."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import Any
 
 import click
 
-from ...aws.calls.aws_errors import Kind, classify
 from ...options.table import BY_NAME
 from .account import Account, Function
 from .configuration import read_section
 from .errors import Refusal
-from .waiting_reasons import Environment, Queue, parse_environment
+from .optional import Notes
+from .waiting_reasons import Queue, parse_environment
 
 
 def queue_option(command: Function) -> Function:
@@ -31,54 +31,59 @@ def queue_name(options: Mapping[str, Any]) -> str:
 
 def look_up_queue(account: Account, name: str) -> Queue | None:
     """Return a queue with its compute environments, where there is one."""
-    batch = account.client("batch")
-    found = batch.describe_job_queues(jobQueues=[name])["jobQueues"]
-    if not found:
-        return None
-    described = found[0]
-    order = sorted(described["computeEnvironmentOrder"], key=lambda entry: entry["order"])
+    described = _described(account, name)
+    return _with_environments(account, described) if described else None
+
+
+def existing_queue(account: Account, name: str) -> Queue:
+    """Return a queue without its compute environments.
+
+    Raises:
+        Refusal: There is none of this name.
+    """
+    described = _described(account, name)
+    if not described:
+        raise Refusal(
+            f"There is no job queue {name} in {account.region}.",
+            "check batch_queue and region in the Covalent configuration, or name them with "
+            "--queue and --region; 'covalent-awsbatch deploy' makes one.",
+        )
+    return _queue(described)
+
+
+def with_details(account: Account, queue: Queue, notes: Notes) -> Queue:
+    """Return a queue with its compute environments and its front, where AWS has them."""
+    with notes.optional("the compute environments of the queue"):
+        described = _described(account, queue.name)
+        queue = _with_environments(account, described) if described else queue
+    front: tuple[str, ...] = ()
+    with notes.optional("places in the queue"):
+        response = account.client("batch").get_job_queue_snapshot(jobQueue=queue.name)
+        jobs: list[dict[str, Any]] = (response.get("frontOfQueue") or {}).get("jobs") or []
+        front = tuple(job["jobArn"].rpartition("/")[2] for job in jobs)
+    return replace(queue, front=front)
+
+
+def _described(account: Account, name: str) -> Mapping[str, Any] | None:
+    found = account.client("batch").describe_job_queues(jobQueues=[name])["jobQueues"]
+    return found[0] if found else None
+
+
+def _queue(described: Mapping[str, Any]) -> Queue:
     return Queue(
         name=described["jobQueueName"],
         arn=described["jobQueueArn"],
         state=described["state"],
         status=described.get("status", ""),
         reason=described.get("statusReason", ""),
-        environments=_environments(account, [entry["computeEnvironment"] for entry in order]),
+        environments=(),
     )
 
 
-def existing_queue(account: Account, name: str) -> Queue:
-    """Return a queue.
-
-    Raises:
-        Refusal: There is none of this name.
-    """
-    queue = look_up_queue(account, name)
-    if queue is None:
-        raise Refusal(
-            f"There is no job queue {name} in {account.region}.",
-            "check batch_queue and region in the Covalent configuration, or name them with "
-            "--queue and --region; 'covalent-awsbatch deploy' makes one.",
-        )
-    return queue
-
-
-def with_front(account: Account, queue: Queue) -> Queue:
-    """Return a queue with the jobs at its front; without them where the caller may not ask."""
-    from botocore.exceptions import ClientError
-
-    try:
-        answer = account.client("batch").get_job_queue_snapshot(jobQueue=queue.name)
-    except ClientError as error:
-        if classify(error) is not Kind.DENIED:
-            raise
-        return queue
-    jobs: list[dict[str, Any]] = (answer.get("frontOfQueue") or {}).get("jobs") or []
-    return replace(queue, front=tuple(job["jobArn"].rpartition("/")[2] for job in jobs))
-
-
-def _environments(account: Account, arns: list[str]) -> tuple[Environment, ...]:
-    batch = account.client("batch")
-    answer = batch.describe_compute_environments(computeEnvironments=arns)
-    by_arn = {e["computeEnvironmentArn"]: e for e in answer["computeEnvironments"]}
-    return tuple(parse_environment(by_arn[arn]) for arn in arns if arn in by_arn)
+def _with_environments(account: Account, described: Mapping[str, Any]) -> Queue:
+    order = sorted(described["computeEnvironmentOrder"], key=lambda entry: entry["order"])
+    arns = [entry["computeEnvironment"] for entry in order]
+    response = account.client("batch").describe_compute_environments(computeEnvironments=arns)
+    by_arn = {e["computeEnvironmentArn"]: e for e in response["computeEnvironments"]}
+    environments = tuple(parse_environment(by_arn[arn]) for arn in arns if arn in by_arn)
+    return replace(_queue(described), environments=environments)

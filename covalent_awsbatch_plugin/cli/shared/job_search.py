@@ -3,88 +3,64 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from itertools import islice
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from itertools import islice, takewhile
 from typing import Any
 
-from ...aws.model.description import DESCRIBE_LIMIT, FINISHED, WAITING
+from ...aws.model.description import DESCRIBE_LIMIT, FINISHED
+from ...options.table import BY_NAME
 from ...protocol import s3_keys, tag_names
 from .account import Account
+from .configuration import read_section
 from .errors import Refusal, WrongCall
+from .job_facts import JobFacts, parse_facts
 
 JOB_NAMES = "covalent-"
 UNFINISHED = ("SUBMITTED", "PENDING", "RUNNABLE", "STARTING", "RUNNING")
-
-
-@dataclass(frozen=True)
-class FoundJob:
-    """One job of the plugin.
-
-    Attributes:
-        job_id: Batch's id of it.
-        status: One of Batch's seven.
-        reason: Why it is in that status, in AWS's words.
-        created: When it was submitted, in seconds since the epoch.
-        dispatch: Covalent's id of the dispatch.
-        node: Covalent's number of the node.
-        function: The function's name.
-        server: ``host:pid`` of the Covalent server that submitted it.
-        attempts: How often it was started.
-        retries: How often it may be started.
-        vcpus: Number of vCPUs it asks for.
-        memory_mib: Memory it asks for, in MiB.
-        gpus: Number of GPUs it asks for.
-        log_group: The log group of its output.
-        streams: The attempts' log streams, the first attempt's first.
-    """
-
-    job_id: str
-    status: str
-    reason: str
-    created: float
-    dispatch: str
-    node: str
-    function: str
-    server: str
-    attempts: int
-    retries: int
-    vcpus: int
-    memory_mib: int
-    gpus: int
-    log_group: str
-    streams: tuple[str, ...]
-
-    @property
-    def finished(self) -> bool:
-        """Whether it has ended."""
-        return self.status in FINISHED
-
-    @property
-    def waiting(self) -> bool:
-        """Whether it has not started."""
-        return self.status in WAITING
-
-    @property
-    def age(self) -> float:
-        """Seconds since it was submitted."""
-        return max(time.time() - self.created, 0.0)
+STATES = {
+    "waiting": ("SUBMITTED", "PENDING", "RUNNABLE"),
+    "running": ("STARTING", "RUNNING"),
+    "done": ("SUCCEEDED",),
+    "failed": ("FAILED",),
+}
 
 
 @dataclass(frozen=True)
 class Selection:
-    """Which jobs a command is about: of a dispatch (its id or the beginning of it), of a node."""
+    """Which jobs a command is about.
+
+    Attributes:
+        dispatch: A dispatch's id or the beginning of it; empty for all.
+        node: A node's number; empty for all.
+        statuses: Batch's statuses; empty for all.
+        since: The seconds since the epoch after which the jobs were submitted.
+    """
 
     dispatch: str = ""
     node: str = ""
+    statuses: frozenset[str] = frozenset()
+    since: float = 0.0
 
-    def matches(self, job: FoundJob) -> bool:
+    def matches(self, job: JobFacts) -> bool:
         """Whether a job is of this selection."""
-        return job.dispatch.startswith(self.dispatch) and self.node in ("", job.node)
+        return (
+            job.dispatch.startswith(self.dispatch)
+            and self.node in ("", job.node)
+            and (not self.statuses or job.status in self.statuses)
+            and job.created >= self.since
+        )
 
 
-def parse_selection(text: str | None) -> Selection:
+def parse_selection(
+    text: str | None, states: Iterable[str] = (), age: float | None = None
+) -> Selection:
     """Read ``DISPATCH_ID`` or ``DISPATCH_ID:NODE``.
+
+    Args:
+        text: The dispatch's id with or without a node's number.
+        states: Names of STATES; none for all.
+        age: Seconds since the submission, at most.
 
     Raises:
         WrongCall: The text is neither.
@@ -93,43 +69,75 @@ def parse_selection(text: str | None) -> Selection:
     if text and (not dispatch or (node and not node.isdigit())):
         raise WrongCall(
             f"{text!r} is neither a dispatch id nor a dispatch id and a node's number.",
-            "give the id that ct.dispatch returned, and the node's number behind a colon: "
+            "give the id that ct.dispatch returned, and the node's number after a colon: "
             "'covalent-awsbatch jobs' lists both.",
         )
     # Names hold ids that are odd in a harmless form; a piece of one can only be looked for.
-    return Selection(dispatch if len(dispatch) < 32 else s3_keys.safe_name(dispatch), node)
+    return Selection(
+        dispatch if len(dispatch) < 32 else s3_keys.safe_name(dispatch),
+        node,
+        frozenset(status for state in states for status in STATES[state]),
+        time.time() - age if age is not None else 0.0,
+    )
 
 
-def find_jobs(account: Account, queue: str, selection: Selection, recent: int) -> list[FoundJob]:
-    """Return the plugin's jobs, the newest first.
+def find_jobs(
+    account: Account, queue: str, selection: Selection, recent: int | None = None
+) -> list[JobFacts]:
+    """Return the plugin's jobs: by dispatch, the newest first, each dispatch's by node.
 
     Args:
         account: Where the queue is.
         queue: Name or ARN of the queue.
         selection: Which jobs.
-        recent: Without a dispatch, how many ended jobs at most.
+        recent: Without a dispatch, how many ended jobs at most; None for all of the selection.
     """
+    found = describe_jobs(account, find_ids(account, queue, selection, recent))
+    jobs = [job for job in found if selection.matches(job)]
+    newest: dict[str, float] = {}
+    for job in jobs:
+        newest[job.dispatch] = max(newest.get(job.dispatch, 0.0), job.created)
+    return sorted(jobs, key=lambda j: (-newest[j.dispatch], j.dispatch, *node_order(j), j.created))
+
+
+def node_order(job: JobFacts) -> tuple[int, str]:
+    """Return what sorts jobs by the number of their node."""
+    return len(job.node), job.node
+
+
+def find_ids(
+    account: Account, queue: str, selection: Selection, recent: int | None = None
+) -> list[str]:
+    """Return the ids of the jobs that may be of a selection."""
     if selection.dispatch:
-        ids = list(_ids(account, queue, name=f"{JOB_NAMES}{selection.dispatch}"))
-    else:
-        ended = _ids(account, queue, name=JOB_NAMES)
-        waiting_and_running = (i for s in UNFINISHED for i in _ids(account, queue, status=s))
-        ids = list(dict.fromkeys([*waiting_and_running, *islice(ended, recent)]))
-    jobs = [job for job in _described(account, ids) if selection.matches(job)]
-    return sorted(jobs, key=lambda job: (-job.created, job.dispatch, job.node))
+        listed = _listed(account, queue, name=f"{JOB_NAMES}{selection.dispatch}")
+        return [job["jobId"] for job in listed if _fits(job, selection)]
+    # The newest come first.
+    listed = takewhile(
+        lambda job: job.get("createdAt", 0) / 1000 >= selection.since,
+        _listed(account, queue, name=JOB_NAMES) if recent != 0 else iter(()),
+    )
+    ended = (job for job in listed if job.get("status") in FINISHED and _fits(job, selection))
+    unfinished = (
+        job
+        for status in UNFINISHED
+        if not selection.statuses or status in selection.statuses
+        for job in _listed(account, queue, status=status)
+    )
+    return list(dict.fromkeys(job["jobId"] for job in [*unfinished, *islice(ended, recent)]))
 
 
-def find_unfinished(account: Account, queue: str, selection: Selection) -> list[FoundJob]:
+def find_unfinished(account: Account, queue: str, selection: Selection) -> list[JobFacts]:
     """Return the plugin's jobs that have not ended."""
     return [job for job in find_jobs(account, queue, selection, recent=0) if not job.finished]
 
 
-def refreshed(account: Account, job: FoundJob) -> FoundJob:
+def refreshed(account: Account, job: JobFacts) -> JobFacts:
     """Return a job as it is now, or as it was where AWS has forgotten it."""
-    return next(_described(account, [job.job_id]), job)
+    return next(describe_jobs(account, [job.job_id]), job)
 
 
-def one_dispatch(jobs: Iterable[FoundJob], given: str) -> None:
+def one_dispatch(jobs: Iterable[JobFacts], given: str) -> None:
     """Refuse jobs of several dispatches, which the beginning of an id may mean.
 
     Raises:
@@ -149,12 +157,19 @@ def none_found(selection: Selection, queue: str, account: Account) -> Refusal:
     node = f", node {selection.node}," if selection.node else ""
     return Refusal(
         f"There is no job {what}{node} in the queue {queue} in {account.region}.",
-        "check the id, --queue and --region; AWS forgets jobs about a week after they ended.",
+        "check the id, --queue and --region; AWS forgets jobs about a week after they ended, and "
+        "a dispatch whose first task has not been submitted has none.",
     )
 
 
-def _ids(account: Account, queue: str, *, name: str = "", status: str = "") -> Iterator[str]:
-    """Yield job ids; a name is the beginning of one, and finds jobs of every status."""
+def _fits(listed: dict[str, Any], selection: Selection) -> bool:
+    return not selection.statuses or listed.get("status") in (*selection.statuses, None)
+
+
+def _listed(
+    account: Account, queue: str, *, name: str = "", status: str = ""
+) -> Iterator[dict[str, Any]]:
+    """Yield jobs as ListJobs has them; a name is the beginning of one, of every status."""
     request: dict[str, Any] = {"jobQueue": queue}
     if name:
         request["filters"] = [{"name": "JOB_NAME", "values": [f"{name}*"]}]
@@ -163,42 +178,22 @@ def _ids(account: Account, queue: str, *, name: str = "", status: str = "") -> I
     for page in account.client("batch").get_paginator("list_jobs").paginate(**request):
         for job in page["jobSummaryList"]:
             if job["jobName"].startswith(JOB_NAMES):
-                yield job["jobId"]
+                yield job
 
 
-def _described(account: Account, ids: list[str]) -> Iterator[FoundJob]:
+def describe_jobs(account: Account, ids: list[str]) -> Iterator[JobFacts]:
+    """Yield the facts of jobs; those that AWS has forgotten are left out."""
     batch = account.client("batch")
     for start in range(0, len(ids), DESCRIBE_LIMIT):
-        answer = batch.describe_jobs(jobs=ids[start : start + DESCRIBE_LIMIT])
-        for described in answer["jobs"]:
-            # Anybody may name a job covalent-*; the plugin's bear its tags.
-            if tag_names.TAG_DISPATCH in described.get("tags", {}):
-                yield parse_found(described)
+        response = batch.describe_jobs(jobs=ids[start : start + DESCRIBE_LIMIT])
+        for described in response["jobs"]:
+            # Any job may be named covalent-*; the plugin's bear its tags.
+            if tag_names.TAG_DISPATCH in (described.get("tags") or {}):
+                job = parse_facts(described)
+                yield job if job.log_group else replace(job, log_group=_configured_log_group())
 
 
-def parse_found(described: Mapping[str, Any]) -> FoundJob:
-    """Read one job of a DescribeJobs answer."""
-    tags, container = described["tags"], described.get("container") or {}
-    attempts = described.get("attempts") or ()
-    asked = {r["type"]: r["value"] for r in container.get("resourceRequirements") or ()}
-    options = (container.get("logConfiguration") or {}).get("options") or {}
-    containers = [*(attempt.get("container") or {} for attempt in attempts), container]
-    streams = dict.fromkeys(c["logStreamName"] for c in containers if c.get("logStreamName"))
-    started = described["status"] in ("STARTING", "RUNNING")
-    return FoundJob(
-        job_id=described["jobId"],
-        status=described["status"],
-        reason=described.get("statusReason") or "",
-        created=described.get("createdAt", 0) / 1000,
-        dispatch=tags[tag_names.TAG_DISPATCH],
-        node=tags.get(tag_names.TAG_NODE, ""),
-        function=tags.get(tag_names.TAG_FUNCTION, ""),
-        server=tags.get(tag_names.TAG_SERVER, ""),
-        attempts=len(attempts) + started,
-        retries=(described.get("retryStrategy") or {}).get("attempts", 1),
-        vcpus=int(float(asked.get("VCPU", container.get("vcpus", 0)) or 0)),
-        memory_mib=int(asked.get("MEMORY", container.get("memory", 0)) or 0),
-        gpus=int(asked.get("GPU", 0)),
-        log_group=options.get("awslogs-group", ""),
-        streams=tuple(streams),
-    )
+def _configured_log_group() -> str:
+    """Return where the output of jobs goes whose description does not name a log group."""
+    option = BY_NAME["batch_job_log_group_name"]
+    return str(read_section().get(option.name) or option.default)

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from .job_search import FoundJob
+from .formats import count
+from .job_facts import JobFacts
 
 # What AWS's reasons of a job that waits mean, by their beginnings.
 REASONS = {
@@ -16,12 +17,12 @@ REASONS = {
     "MISCONFIGURATION:JOB_RESOURCE_REQUIREMENT": (
         "no instance type of the compute environments has what it asks for"
     ),
-    "MISCONFIGURATION:SERVICE_ROLE_PERMISSIONS": ("AWS Batch's own role may not start instances"),
+    "MISCONFIGURATION:SERVICE_ROLE_PERMISSIONS": "AWS Batch's own role may not start instances",
     "MISCONFIGURATION": "the compute environments are set up so that it cannot start",
     "CAPACITY:INSUFFICIENT_INSTANCE_CAPACITY": (
-        "AWS has no instance of these types to give right now"
+        "AWS has no free instance of these types at the moment"
     ),
-    "ACTION_REQUIRED": "AWS asks for something to be done",
+    "ACTION_REQUIRED": "the queue or its compute environments need a change",
 }
 
 
@@ -93,48 +94,70 @@ def parse_environment(described: Mapping[str, Any]) -> Environment:
     )
 
 
-def why_waiting(job: FoundJob, queue: Queue) -> str:
-    """Return one sentence that says why a job has not started."""
+@dataclass(frozen=True)
+class WaitingReason:
+    """Why a job has not started.
+
+    Attributes:
+        cause: What it waits for, in one sentence that other jobs may share.
+        place: Its place in the queue; empty where AWS does not give it.
+    """
+
+    cause: str
+    place: str = ""
+
+    @property
+    def sentence(self) -> str:
+        """Cause and place."""
+        place = f" {self.place[:1].upper()}{self.place[1:]}." if self.place else ""
+        return self.cause + place
+
+
+def why_waiting(job: JobFacts, queue: Queue) -> WaitingReason:
+    """Return why a job has not started."""
     if job.status == "SUBMITTED":
-        parts = ["AWS Batch has taken it and looks at it next"]
-    elif job.status == "PENDING":
-        parts = ["it waits for the jobs it depends on"]
-    else:
-        parts = [_cause(job, queue), *_place(job, queue.front), *_room(job, queue)]
-    text = "; ".join(part for part in parts if part)
-    return text[:1].upper() + text[1:] + "."
+        return WaitingReason("AWS Batch has received it and schedules it next.")
+    if job.status == "PENDING":
+        return WaitingReason("It waits for the jobs it depends on.")
+    cause = "; ".join(part for part in (_cause(job, queue), *_room(job, queue)) if part)
+    cause = cause or "AWS Batch gives no reason; it waits for a host"
+    return WaitingReason(cause[:1].upper() + cause[1:] + ".", _place(job, queue.front))
 
 
-def _cause(job: FoundJob, queue: Queue) -> str:
+def _cause(job: JobFacts, queue: Queue) -> str:
     if queue.state == "DISABLED":
         return f"the queue {queue.name} is DISABLED and starts no job"
+    if not queue.environments:
+        return job.reason
     if not any(environment.usable for environment in queue.environments):
-        told = ", ".join(f"{e.name} is {e.state} and {e.status}" for e in queue.environments)
-        return f"no compute environment of the queue takes jobs ({told or 'it has none'})"
+        states = ", ".join(f"{e.name} is {e.state} and {e.status}" for e in queue.environments)
+        return f"no compute environment of the queue accepts jobs ({states})"
     for beginning, meaning in REASONS.items():
         if job.reason.startswith(beginning):
             return f"{meaning} ({job.reason})"
     return job.reason
 
 
-def _place(job: FoundJob, front: Sequence[str]) -> list[str]:
+def _place(job: JobFacts, front: Sequence[str]) -> str:
     if job.job_id in front:
-        before = front.index(job.job_id)
-        return ["it is the next in the queue" if not before else f"{before} jobs are before it"]
-    return [f"more than {len(front)} jobs are before it"] if front else []
+        place = front.index(job.job_id) + 1
+        return f"place {place} in the queue" if place > 1 else "next in the queue"
+    return f"place {len(front) + 1} or later in the queue" if front else ""
 
 
-def _room(job: FoundJob, queue: Queue) -> list[str]:
+def _room(job: JobFacts, queue: Queue) -> list[str]:
     usable = [environment for environment in queue.environments if environment.usable]
     if not usable:
         return []
     used = sum(environment.desired_vcpus for environment in usable)
     most = sum(environment.max_vcpus for environment in usable)
-    asked = f"it asks for {job.vcpus} vCPUs and {job.memory_mib / 1024:g} GB"
+    asked = f"it asks for {count(job.vcpus, 'vCPU')} and {job.memory_mib / 1024:g} GB"
     if job.gpus:
-        asked += f" and {job.gpus} GPUs"
+        asked += f" and {count(job.gpus, 'GPU')}"
     if all(job.vcpus > environment.max_vcpus for environment in usable):
-        return [f"{asked}, and no compute environment may have more than {most} vCPUs"]
+        largest = max(environment.max_vcpus for environment in usable)
+        limit = count(largest, "vCPU")
+        return [f"{asked}, and no compute environment may have more than {limit}"]
     if any(job.vcpus <= e.max_vcpus - e.desired_vcpus for e in usable):
-        return [f"{asked}, and there is room: {used} of {most} vCPUs are in use or starting"]
-    return [f"{asked}, and {used} of {most} vCPUs are in use: it waits for one to end"]
+        return [f"{asked}; {used} of {count(most, 'vCPU')} are in use or starting"]
+    return [f"{asked}, and {used} of {count(most, 'vCPU')} are in use: it waits for a job to end"]
