@@ -79,6 +79,12 @@ class AWSBatchExecutor(RemoteExecutor):  # type: ignore[misc]
         retry_on: Which failures are retried: ``"any"``, or only ``"infrastructure"``.
         builtin_nodes_on_batch: Whether Covalent's built-in nodes run as jobs too.
         keep_objects: Whether a task's objects stay in the bucket.
+        share_identifier: Share of the jobs in a fair-share queue.
+        scheduling_priority: Priority of the jobs within their share, 0 to 9999.
+        misconfiguration_timeout: Seconds for which AWS Batch may report that no host can ever run
+            a job, before it is ended.
+        s3_encryption: Server-side encryption that each write to the bucket names.
+        s3_kms_key_id: KMS key of that encryption.
         unknown: Keys of the configuration that this release does not know: each is warned
             about once, by name, and ignored. Covalent's own (``log_stdout``, ``log_stderr``) are
             passed on.
@@ -115,6 +121,11 @@ class AWSBatchExecutor(RemoteExecutor):  # type: ignore[misc]
         retry_on: str | None = None,
         builtin_nodes_on_batch: bool | None = None,
         keep_objects: bool | None = None,
+        share_identifier: str | None = None,
+        scheduling_priority: int | None = None,
+        misconfiguration_timeout: float | None = None,
+        s3_encryption: str | None = None,
+        s3_kms_key_id: str | None = None,
         **unknown: Any,
     ) -> None:
         arguments = {name: value for name, value in locals().items() if name in BY_NAME}
@@ -266,7 +277,7 @@ class AWSBatchExecutor(RemoteExecutor):  # type: ignore[misc]
 
     async def _poll_task(self, job_id: str) -> str:
         async with self._backend() as backend:
-            job = await backend.poller.watch(job_id, self.poll_freq)
+            job = await backend.poller.watch(job_id, self.poll_freq, self.misconfiguration_timeout)
         return job.status if job is not None else "VANISHED"
 
     def boto_session_options(self) -> dict[str, str]:

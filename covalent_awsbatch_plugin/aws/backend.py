@@ -124,7 +124,9 @@ class Backend:
         await running.unless_cancelled(self._prepare(request, task, large))
         await self._submit_and_tell(request, running, on_submitted)
         try:
-            end = self.poller.watch(running.job_id, request.poll_freq)
+            end = self.poller.watch(
+                running.job_id, request.poll_freq, request.misconfiguration_timeout
+            )
             job = await running.unless_cancelled(end)
         except (Cancelled, asyncio.CancelledError) as stop:
             await self._end_job(running.job_id, request, stop)
@@ -132,7 +134,7 @@ class Backend:
         except Exception:
             await self._end_quietly(running.job_id, "Covalent lost touch with the job")
             raise
-        if job is not None and job.stuck:
+        if job is not None and job.never_fits:
             await self._end_quietly(running.job_id, f"cannot start: {job.status_reason}")
         storage = self.storage(request.bucket, request.cache_dir)
         settled = await settle(storage, request, running.job_id, job)
@@ -164,10 +166,14 @@ class Backend:
         key = s3_keys.task_key(request.dispatch_id, request.node_id)
         await cleanup.make_way(request.dispatch_id, key)
         # First what all the dispatch's jobs wait for, or it would queue behind their envelopes.
-        await storage.put_shared(worker_key(request.dispatch_id), worker_archive())
+        encryption = request.encryption
+        await storage.put_shared(worker_key(request.dispatch_id), worker_archive(), encryption)
         await asyncio.gather(
-            *(storage.put_shared(large_key, write) for large_key, write in large.items()),
-            storage.put(key, envelope.encode_task(task)),
+            *(
+                storage.put_shared(large_key, write, encryption)
+                for large_key, write in large.items()
+            ),
+            storage.put(key, envelope.encode_task(task), encryption),
         )
 
     async def _submit_and_tell(

@@ -10,6 +10,7 @@ from typing import Any, Protocol, TextIO
 
 from .. import covalent_calls
 from ..aws.model.access import Access
+from ..aws.model.encryption import Encryption
 from ..aws.model.job_definition import DefinitionSpec
 from ..aws.model.task import TaskRequest
 from ..options import resolution
@@ -42,6 +43,11 @@ class Executor(Protocol):
     container_properties: Mapping[str, Any]
     tags: Mapping[str, str]
     keep_objects: bool
+    share_identifier: str
+    scheduling_priority: int
+    misconfiguration_timeout: float
+    s3_encryption: str
+    s3_kms_key_id: str
     builtin_nodes_on_batch: bool
     execution_role: str
     log_group_name: str
@@ -87,6 +93,10 @@ def task_request(
         poll_freq=executor.poll_freq,
         tags=dict(executor.tags),
         keep_objects=executor.keep_objects,
+        share_identifier=executor.share_identifier,
+        scheduling_priority=executor.scheduling_priority,
+        misconfiguration_timeout=executor.misconfiguration_timeout,
+        encryption=Encryption(executor.s3_encryption, executor.s3_kms_key_id),
     )
 
 

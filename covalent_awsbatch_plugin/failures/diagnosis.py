@@ -215,7 +215,7 @@ def _terminated(case: Case, job: JobDescription) -> BatchTaskError:
 _RULES: tuple[tuple[Callable[[Case], bool], Callable[[Case], BatchTaskError]], ...] = (
     (_is_timeout, _time_limit),
     (_ran_out_of_memory, _out_of_memory),
-    (lambda case: bool(case.job and case.job.stuck), _never_started),
+    (lambda case: bool(case.job and case.job.never_fits), _never_started),
     (lambda case: bool(case.job and case.job.terminated), _was_terminated),
     (_says("Host EC2"), _host_lost),
     (_says("CannotPull", "CannotStartContainer", "CannotCreateContainer"), _image),

@@ -29,6 +29,7 @@ class Job:
         key: The key of the task's envelope.
         job_id: The Batch job's id.
         attempt: The attempt's number, from 1.
+        encryption: Parameters of PutObject that ask S3 for an encryption.
     """
 
     bucket: str
@@ -36,6 +37,7 @@ class Job:
     key: str
     job_id: str
     attempt: int
+    encryption: dict[str, str]
 
 
 def read_job(environ: dict[str, str]) -> Job:
@@ -46,6 +48,14 @@ def read_job(environ: dict[str, str]) -> Job:
         key=environ[env_names.ENV_TASK],
         job_id=environ[env_names.ENV_JOB_ID],
         attempt=int(environ.get(env_names.ENV_ATTEMPT, "1")),
+        encryption={
+            parameter: environ[variable]
+            for parameter, variable in (
+                ("ServerSideEncryption", env_names.ENV_ENCRYPTION),
+                ("SSEKMSKeyId", env_names.ENV_KMS_KEY),
+            )
+            if environ.get(variable)
+        },
     )
 
 
@@ -164,6 +174,7 @@ class Bucket:
     def __init__(self, client: Any, job: Job) -> None:
         self.client = client
         self.where = {"Bucket": job.bucket, "ExpectedBucketOwner": job.owner}
+        self.encryption = job.encryption
 
     def get(self, key: str) -> bytes:
         """Return a small object."""
@@ -173,7 +184,9 @@ class Bucket:
     def put_once(self, key: str, content: bytes) -> None:
         """Store an object unless it exists: a host's late zombie must not overwrite."""
         try:
-            self.client.put_object(Key=key, Body=content, IfNoneMatch="*", **self.where)
+            self.client.put_object(
+                Key=key, Body=content, IfNoneMatch="*", **self.where, **self.encryption
+            )
         except self.client.exceptions.ClientError as error:
             if error.response["Error"]["Code"] not in ("PreconditionFailed", "412"):
                 raise
@@ -185,8 +198,8 @@ class Bucket:
 
     def upload(self, path: Path, key: str) -> None:
         """Store a large file, in parallel parts."""
-        owner = {"ExpectedBucketOwner": self.where["ExpectedBucketOwner"]}
-        self.client.upload_file(str(path), self.where["Bucket"], key, ExtraArgs=owner)
+        extra = {"ExpectedBucketOwner": self.where["ExpectedBucketOwner"], **self.encryption}
+        self.client.upload_file(str(path), self.where["Bucket"], key, ExtraArgs=extra)
 
 
 def fetch(bucket: Bucket, job: Job, folder: Path) -> messages.Task:

@@ -139,12 +139,14 @@ class LocalAws:
         return Jobs(self._scheduler)
 
     def _job_environment(self) -> dict[str, str]:
-        """Return what on AWS a job gets from its role, and here from its environment."""
+        """Return what on AWS a job gets from its role and network, and here from variables.
+
+        No region: ECS gives jobs none, or only AWS_REGION, by the age of the host's agent.
+        """
         return {
             "AWS_ENDPOINT_URL": self.endpoint_url,
             "AWS_ACCESS_KEY_ID": access_keys.JOB,
             "AWS_SECRET_ACCESS_KEY": access_keys.SECRET,
-            "AWS_DEFAULT_REGION": self.region,
             "AWS_EC2_METADATA_DISABLED": "true",
         }
 

@@ -2,34 +2,91 @@
 
 from __future__ import annotations
 
+import json
+import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 # Returns what is wrong with a value of the right type, or nothing.
 Check = Callable[[Any], str | None]
 
+# AWS's integers have 32 bits.
+LARGEST = 2**31 - 1
 
-def between(low: float, high: float | None = None) -> Check:
-    """Return the check of a number, both bounds included."""
+# Batch takes job definitions of 24 KiB, of which the worker's command and the rest take a third.
+TABLE_BYTES = 16 * 1024
+
+# Tags may hold letters and digits of any language, and these.
+_TAG_TEXT = re.compile(r"[\w\s.:/=+@-]*")
+
+# The members of Batch's ContainerProperties, and of them those that the plugin sets itself.
+CONTAINER_PROPERTIES = frozenset(
+    [
+        "command",
+        "enableExecuteCommand",
+        "environment",
+        "ephemeralStorage",
+        "executionRoleArn",
+        "fargatePlatformConfiguration",
+        "image",
+        "instanceType",
+        "jobRoleArn",
+        "linuxParameters",
+        "logConfiguration",
+        "memory",
+        "mountPoints",
+        "networkConfiguration",
+        "privileged",
+        "readonlyRootFilesystem",
+        "repositoryCredentials",
+        "resourceRequirements",
+        "runtimePlatform",
+        "secrets",
+        "ulimits",
+        "user",
+        "vcpus",
+        "volumes",
+    ]
+)
+TAKEN = frozenset({"command", "vcpus", "memory", "resourceRequirements"})
+
+# Beginnings and ends of bucket names that S3 keeps for itself.
+_BUCKET_BEGINNINGS = ("xn--", "sthree-", "amzn-s3-demo-")
+_BUCKET_ENDS = ("-s3alias", "--ol-s3", ".mrap", "--x-s3", "--table-s3")
+
+
+def between(low: float, high: float = LARGEST) -> Check:
+    """Return the check of a number, both bounds included; infinity and NaN are refused."""
 
     def check(value: Any) -> str | None:
+        if not math.isfinite(value):
+            return "must be a finite number"
         if value < low:
             return f"must be at least {low:g}"
-        if high is not None and value > high:
-            return f"must be at most {high:g}"
-        return None
+        return f"must be at most {high:.10g}" if value > high else None
 
     return check
 
 
 def matches(pattern: str, rule: str) -> Check:
-    """Return the check of a text that is to match a pattern as a whole."""
+    """Return the check of a text that is to match a pattern of ASCII as a whole."""
 
     def check(value: Any) -> str | None:
-        return None if re.fullmatch(pattern, value) else rule
+        return None if re.fullmatch(pattern, value, re.ASCII) else rule
 
     return check
+
+
+def text(value: str) -> str | None:
+    """Check a text that may hold anything but what no file name or variable can."""
+    if "\0" in value:
+        return "must not have the character NUL"
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return "must be valid Unicode, without lone surrogates"
+    return None
 
 
 def bucket(value: str) -> str | None:
@@ -38,10 +95,12 @@ def bucket(value: str) -> str | None:
     well_formed = re.fullmatch(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", value) and ".." not in value
     if not well_formed or re.fullmatch(r"\d+\.\d+\.\d+\.\d+", value):
         return rule
-    return rule if value.startswith("xn--") or value.endswith("-s3alias") else None
+    if value.startswith(_BUCKET_BEGINNINGS) or value.endswith(_BUCKET_ENDS):
+        return "must not begin or end as names that S3 keeps for itself"
+    return None
 
 
-def environment(value: dict[str, Any]) -> str | None:
+def environment(value: Mapping[str, Any]) -> str | None:
     """Check environment variables."""
     for name, content in value.items():
         if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", str(name)):
@@ -50,28 +109,51 @@ def environment(value: dict[str, Any]) -> str | None:
             return f"must not set {name}: AWS_BATCH* and COVALENT_AWSBATCH_* are taken"
         if not isinstance(content, str):
             return f"must have text for values; {name} is {type(content).__name__}"
-    return None
+        if problem := text(content):
+            return f"{problem} ({name})"
+    return _size(value)
 
 
 def tags(value: dict[str, Any]) -> str | None:
     """Check AWS tags."""
-    # AWS allows 50; the plugin's own take five.
+    # AWS allows 50 of a job and its definition together; the plugin's own take five.
     if len(value) > 45:
         return "must be at most 45"
     for key, content in value.items():
-        if not isinstance(content, str) or not 0 < len(key) <= 128 or len(content) > 256:
-            return f"must have keys of 1 to 128 and text values of up to 256 characters ({key!r})"
+        if not (isinstance(key, str) and isinstance(content, str)):
+            return f"must have text for keys and values ({key!r})"
+        if not 0 < len(key) <= 128 or len(content) > 256:
+            return f"must have keys of 1 to 128 and values of up to 256 characters ({key!r})"
+        if not (_TAG_TEXT.fullmatch(key) and _TAG_TEXT.fullmatch(content)):
+            return f"must have letters, digits, spaces and + - = . _ : / @ only ({key!r})"
         if key.lower().startswith(("aws:", "covalent-awsbatch:")):
             return f"must not begin with aws: or covalent-awsbatch: ({key!r})"
     return None
 
 
 def container_properties(value: dict[str, Any]) -> str | None:
-    """Check that none of the plugin's own properties is set."""
-    taken = {"command", "vcpus", "memory", "resourceRequirements"} & set(value)
-    if taken:
-        return f"must not set {', '.join(sorted(taken))}: the plugin sets them itself"
-    return None
+    """Check that these are properties of Batch's, and none of the plugin's own."""
+    if taken := TAKEN & set(value):
+        return f"must not set {_listed(taken)}: the plugin sets them itself"
+    if unknown := set(value) - CONTAINER_PROPERTIES:
+        return f"must be container properties as Batch names them, not {_listed(unknown)}"
+    try:
+        variables = {pair["name"]: pair.get("value", "") for pair in value.get("environment", ())}
+    except (KeyError, TypeError, AttributeError):
+        return "must have an environment in Batch's form: [{'name': ..., 'value': ...}]"
+    return environment(variables) or _size(value)
+
+
+def _size(value: Mapping[str, Any]) -> str | None:
+    try:
+        size = len(json.dumps(value, allow_nan=False))
+    except (TypeError, ValueError):
+        return "must be of numbers, texts, lists and tables"
+    return None if size <= TABLE_BYTES else f"must be at most {TABLE_BYTES} bytes as JSON"
+
+
+def _listed(names: Iterable[Any]) -> str:
+    return ", ".join(sorted(map(str, names)))
 
 
 def choice(*choices: str) -> Check:
@@ -81,3 +163,17 @@ def choice(*choices: str) -> Check:
         return None if value in choices else f"must be one of {', '.join(map(repr, choices))}"
 
     return check
+
+
+def conflicts(values: Mapping[str, Any]) -> list[str]:
+    """Return what is wrong with values that are valid by themselves.
+
+    Args:
+        values: The options' values, by their attributes.
+    """
+    found = []
+    if values["s3_kms_key_id"] and not values["s3_encryption"].startswith("aws:kms"):
+        found.append("s3_kms_key_id needs s3_encryption to be 'aws:kms' or 'aws:kms:dsse'")
+    if values["scheduling_priority"] and not values["share_identifier"]:
+        found.append("scheduling_priority needs a share_identifier")
+    return found

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ..errors import InvalidOptions
+from .bounds import conflicts
 from .table import BY_NAME, INHERITED, OPTIONS, Option
 
 SECTION = "executors.awsbatch"
@@ -84,7 +85,7 @@ def resolve(arguments: Mapping[str, Any], configured: Mapping[str, Any]) -> dict
             wrong.append(_complaint(option, value, problem))
     if values["container_image_uri"] == DEFAULT_IMAGE_0_42:
         values["container_image_uri"] = ""
-    _refuse(wrong)
+    _refuse(wrong or conflicts(values))
     return values
 
 
@@ -94,11 +95,12 @@ def validate(values: Mapping[str, Any]) -> None:
     Raises:
         InvalidOptions: Values are of the wrong type or out of bounds; it names all of them.
     """
-    _refuse(
+    wrong = [
         _complaint(option, values[option.attr], problem)
         for option in OPTIONS
         if (problem := _convert(option, values[option.attr])[1])
-    )
+    ]
+    _refuse(wrong or conflicts(values))
 
 
 def _first(*values: Any) -> Any:

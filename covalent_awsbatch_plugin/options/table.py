@@ -19,6 +19,7 @@ from .bounds import (
     environment,
     matches,
     tags,
+    text,
 )
 
 
@@ -54,7 +55,10 @@ class Option:
 
 
 _NAME = r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}"
-_ROLE = r"[\w+=,.@/-]{1,512}|arn:aws[\w-]*:iam::\d{12}:role/[\w+=,.@/-]+"
+_ROLE_NAME = r"(?:[\w+=,.@-]+/){0,32}[\w+=,.@-]{1,64}"
+_ROLE = rf"{_ROLE_NAME}|arn:aws[\w-]*:iam::\d{{12}}:role/{_ROLE_NAME}"
+_KMS_KEY = r"|[A-Za-z0-9][\w-]{0,127}|alias/[\w/-]{1,250}|arn:aws[\w-]*:kms:[\w-]+:\d{12}:"
+_KMS_KEY += r"(?:key|alias)/[\w/-]{1,250}"
 _QUEUE = rf"{_NAME}|arn:aws[\w-]*:batch:[\w-]+:\d{{12}}:job-queue/{_NAME}"
 
 OPTIONS: tuple[Option, ...] = (
@@ -64,6 +68,7 @@ OPTIONS: tuple[Option, ...] = (
         "~/.aws/credentials",
         "Path of the AWS credentials file. Where the default file does not exist, the AWS SDK's "
         "own search applies: environment, SSO, instance or container role.",
+        check=text,
         attribute="credentials_file",
     ),
     Option(
@@ -72,6 +77,7 @@ OPTIONS: tuple[Option, ...] = (
         "default",
         "Name of the AWS profile. Where the profile 'default' does not exist, or for an empty "
         "text, the AWS SDK's own search for credentials applies.",
+        check=text,
     ),
     Option(
         "region",
@@ -120,7 +126,7 @@ OPTIONS: tuple[Option, ...] = (
         "covalent-batch-job-logs",
         "Name of the CloudWatch log group of the jobs' output.",
         "1 to 512 of letters, digits, . - _ / #",
-        matches(r"[\w./#-]{1,512}", "must be a log group's name"),
+        matches(r"(?!aws/)[\w./#-]{1,512}", "must be a log group's name"),
         attribute="log_group_name",
     ),
     Option(
@@ -160,7 +166,7 @@ OPTIONS: tuple[Option, ...] = (
         "poll_freq",
         float,
         10,
-        "Seconds between two looks at a job, at most. A new job is looked at sooner.",
+        "Maximum polling interval in seconds. A new job is polled sooner.",
         "at least 0.1",
         between(0.1),
     ),
@@ -169,6 +175,7 @@ OPTIONS: tuple[Option, ...] = (
         str,
         "/tmp/covalent",  # noqa: S108 - the documented default; files in it are private
         "Folder of the server's temporary files for large arguments and results.",
+        check=text,
     ),
     Option(
         "container_image_uri",
@@ -176,7 +183,7 @@ OPTIONS: tuple[Option, ...] = (
         "",
         "Image of the job. Any with the workflow's Python minor version serves; what it lacks "
         "is installed when the job starts. Empty: the official slim Python image.",
-        check=matches(r"[\w./:@-]{0,255}", "must be an image's name"),
+        check=matches(r"[\w./:@#-]{0,255}", "must be an image's name"),
     ),
     Option(
         "batch_job_definition_name",
@@ -199,7 +206,8 @@ OPTIONS: tuple[Option, ...] = (
         "tags",
         dict,
         {},
-        "Tags of the jobs and job definitions, as for cost allocation.",
+        "Tags of job definitions, jobs and their ECS tasks. Instances have the tags of the "
+        "compute environment.",
         "at most 45; keys up to 128, values up to 256 characters",
         tags,
         documented=False,
@@ -237,8 +245,8 @@ OPTIONS: tuple[Option, ...] = (
         "builtin_nodes_on_batch",
         bool,
         False,
-        "Whether Covalent's own small nodes (lists, items, arithmetic) run as jobs too, instead "
-        "of beside the server.",
+        "Also run Covalent's built-in nodes (lists, indexing, arithmetic, postprocessing) as "
+        "Batch jobs instead of on the Covalent server's host.",
         documented=False,
     ),
     Option(
@@ -247,6 +255,57 @@ OPTIONS: tuple[Option, ...] = (
         False,
         "Whether a task's objects stay in the bucket after it ended, until its lifecycle rule "
         "removes them.",
+        documented=False,
+    ),
+    Option(
+        "share_identifier",
+        str,
+        "",
+        "Share of the jobs in a fair-share queue, which requires one. Empty for other queues, "
+        "which refuse one.",
+        "up to 255 letters and digits",
+        matches(r"[A-Za-z0-9]{0,255}", "must be up to 255 letters and digits"),
+        documented=False,
+    ),
+    Option(
+        "scheduling_priority",
+        int,
+        0,
+        "Priority of the jobs within their share of a fair-share queue; higher ones start first.",
+        "0 to 9999",
+        between(0, 9999),
+        documented=False,
+    ),
+    Option(
+        "misconfiguration_timeout",
+        float,
+        600,
+        "Seconds for which AWS Batch may report without interruption that no host can ever run a "
+        "job, before the job is ended. It reports so for a while also of jobs that can run, when "
+        "a compute environment scales up from zero.",
+        "at least 0",
+        between(0),
+        documented=False,
+    ),
+    Option(
+        "s3_encryption",
+        str,
+        "",
+        "Server-side encryption that each write to the bucket names, for buckets whose policy "
+        "requires it. Empty: the bucket's default encryption.",
+        "'AES256', 'aws:kms' or 'aws:kms:dsse'",
+        choice("", "AES256", "aws:kms", "aws:kms:dsse"),
+        documented=False,
+    ),
+    Option(
+        "s3_kms_key_id",
+        str,
+        "",
+        "Id, alias or ARN of the KMS key for s3_encryption='aws:kms'; empty for the account's "
+        "own key of S3. The job's role and the Covalent server need kms:GenerateDataKey and "
+        "kms:Decrypt on it.",
+        "a key's id, alias or ARN",
+        matches(_KMS_KEY, "must be a KMS key's id, alias or ARN"),
         documented=False,
     ),
 )

@@ -66,7 +66,10 @@ JOB_CASES = {
         JobFault("docker_timeout"), errors.DockerFailed, ("DockerTimeoutError",), ONCE
     ),
     "stuck": Expected(
-        JobFault("stuck"), errors.NeverStarted, ("MISCONFIGURATION:", "lower vcpu="), ONCE
+        JobFault("stuck"),
+        errors.NeverStarted,
+        ("MISCONFIGURATION:", "lower vcpu="),
+        {**ONCE, "misconfiguration_timeout": 1},
     ),
     "time limit": Expected(
         JobFault("time_limit"), errors.TimeLimitExceeded, ("raise time_limit= above 6000",), TWICE

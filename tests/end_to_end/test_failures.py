@@ -47,7 +47,7 @@ def faults(aws):
 def test_a_common_failure_is_survived_or_explained(failure, executor, run, faults):
     plan, expected = SEEN[failure]
 
-    @ct.electron(executor=executor())
+    @ct.electron(executor=executor(misconfiguration_timeout=1))
     def task(x):
         return x + 1
 

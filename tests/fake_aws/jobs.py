@@ -137,6 +137,7 @@ class Job:
             "AWS_BATCH_JOB_ID": self.id,
             "AWS_BATCH_JOB_ATTEMPT": str(self.attempt),
             "AWS_BATCH_JQ_NAME": self.queue_arn.rpartition("/")[2],
+            "AWS_EXECUTION_ENV": "AWS_ECS_EC2",
         }
 
     @property

@@ -191,7 +191,6 @@ def _process_environment(job: Job, aws: FakeAws, home: str) -> dict[str, str]:
         "HOME": home,
         "TMPDIR": home,
         "AWS_SHARED_CREDENTIALS_FILE": str(aws.credentials_file),
-        "AWS_DEFAULT_REGION": aws.region,
         "AWS_ENDPOINT_URL": aws.endpoint_url,
         "FAKE_AWS_STARTED": repr(time.time()),
         **job.environment,

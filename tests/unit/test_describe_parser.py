@@ -70,7 +70,7 @@ def test_the_same_is_read_as_from_botocores_answer() -> None:
     read_whole = [parse_job(job) for job in whole["jobs"]]
     read_lean = [parse_job(job) for job in lean["jobs"]]
     assert [job.finished for job in read_whole] == [False, False, True, False]
-    assert [job.stuck for job in read_whole] == [False, False, False, True]
+    assert [job.never_fits for job in read_whole] == [False, False, False, True]
     assert read_lean[2:] == read_whole[2:]
     # Of those that go on, only how they are.
     for less, more in zip(read_lean[:2], read_whole[:2], strict=True):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import string
 
+import pytest
 from botocore.session import Session
 from botocore.validate import ParamValidator
 from hypothesis import given
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from covalent_awsbatch_plugin.aws.model import description, job_command, job_definition, submission
 from covalent_awsbatch_plugin.aws.model.access import Identity
+from covalent_awsbatch_plugin.local.batch.retries import AttemptEnd, is_retried
 from covalent_awsbatch_plugin.protocol import env_names, tag_names
 
 IDENTITY = Identity("123456789012", "aws-cn", "arn:aws-cn:sts::123456789012:assumed-role/x")
@@ -85,10 +87,11 @@ def test_the_user_s_container_properties_go_over_ours():
     extra = {"environment": [{"name": "X", "value": "y"}], **theirs}
     request = job_definition.definition_request(definition(container_properties=extra), IDENTITY)
     container = request["containerProperties"]
-    assert {key: container[key] for key in theirs} == theirs
+    assert (container["user"], container["image"]) == ("1000", "other")
+    assert container["linuxParameters"] == {"sharedMemorySize": 64, "initProcessEnabled": True}
     names = [pair["name"] for pair in container["environment"]]
-    assert names[0] == "X"
-    assert env_names.ENV_PYTHON in names
+    assert {"X", env_names.ENV_PYTHON} <= set(names)
+    assert len(set(names)) == len(names)
     assert container["logConfiguration"]["options"]["awslogs-group"] == "logs"
 
 
@@ -100,7 +103,80 @@ def test_the_command_is_small_since_each_description_repeats_it():
 def test_any_failure_is_retried_but_those_that_cannot_succeed():
     strategy = submission.retry_strategy(3, "any")
     assert strategy["attempts"] == 3
-    assert strategy["evaluateOnExit"] == [{"action": "EXIT", "onExitCode": "21*"}]
+    assert strategy["evaluateOnExit"][-1] == {"action": "EXIT", "onExitCode": "21*"}
+
+
+@pytest.mark.parametrize("retry_on", ["any", "infrastructure"])
+def test_a_task_s_own_exit_codes_are_retried_as_the_option_asks(retry_on):
+    rules = submission.retry_strategy(3, retry_on)["evaluateOnExit"]
+    for code in (1, 2, 20, 21, 22, 99, 137, 139):
+        end = AttemptEnd(code, "Essential container in task exited")
+        assert is_retried(end, 1, 3, rules) == (retry_on == "any"), code
+    for code in range(210, 220):
+        end = AttemptEnd(code, "Essential container in task exited")
+        assert not is_retried(end, 1, 3, rules), code
+
+
+@pytest.mark.parametrize(
+    ("status_reason", "reason"),
+    [
+        ("Host EC2 (instance i-0) terminated.", None),
+        ("Task failed to start", None),
+        ("Task failed to start", "ResourceInitializationError: unable to pull secrets"),
+        *(
+            ("Essential container in task exited", f"{name}: something")
+            for name in (
+                "CannotPullContainerError",
+                "CannotPullImageManifestError",
+                "CannotPullECRContainerError",
+                "CannotPullContainerAuthError",
+                "CannotCreateContainerError",
+                "CannotInspectContainerError",
+                "CannotStartContainerError",
+                "DockerTimeoutError",
+            )
+        ),
+    ],
+)
+def test_infrastructure_covers_today_s_errors_of_the_ecs_agent(status_reason, reason):
+    rules = submission.retry_strategy(3, "infrastructure")["evaluateOnExit"]
+    assert is_retried(AttemptEnd(None, status_reason, reason), 1, 3, rules)
+
+
+def variables_of(spec: job_definition.DefinitionSpec) -> dict[str, str]:
+    container = job_definition.definition_request(spec, IDENTITY)["containerProperties"]
+    return {pair["name"]: pair["value"] for pair in container["environment"]}
+
+
+def test_a_job_has_the_executor_s_region_unless_the_user_sets_another():
+    plain = variables_of(definition())
+    assert plain["AWS_REGION"] == plain["AWS_DEFAULT_REGION"] == "cn-north-1"
+    assert variables_of(definition(environment={"AWS_REGION": "x"}))["AWS_REGION"] == "x"
+    theirs = {"environment": [{"name": "AWS_DEFAULT_REGION", "value": "y"}]}
+    spec = definition(container_properties=theirs)
+    assert variables_of(spec)["AWS_DEFAULT_REGION"] == "y"
+
+
+def test_the_log_mode_is_named_and_another_driver_gets_none_of_its_options():
+    def log_of(**theirs):
+        spec = definition(container_properties=theirs)
+        container = job_definition.definition_request(spec, IDENTITY)["containerProperties"]
+        return container["logConfiguration"]
+
+    assert log_of()["options"]["mode"] == "non-blocking"
+    blocking = log_of(logConfiguration={"options": {"mode": "blocking"}})
+    assert blocking["options"] == {**log_of()["options"], "mode": "blocking"}
+    other = {"logDriver": "splunk", "options": {"splunk-url": "https://splunk.example"}}
+    assert log_of(logConfiguration=other) == other
+
+
+def test_tags_are_propagated_and_only_a_fair_share_queue_gets_a_share():
+    plain = submission.submit_request(job(), "arn")
+    assert plain["propagateTags"] is True
+    assert "shareIdentifier" not in plain
+    assert "schedulingPriorityOverride" not in plain
+    shared = submission.submit_request(job(share_identifier="a", scheduling_priority=7), "arn")
+    assert (shared["shareIdentifier"], shared["schedulingPriorityOverride"]) == ("a", 7)
 
 
 def test_only_infrastructure_is_retried_when_asked_for():
@@ -154,8 +230,18 @@ def test_a_whole_description_is_read():
     assert read.finished
 
 
-def test_only_a_waiting_job_can_be_stuck():
-    reason = "MISCONFIGURATION:JOB_RESOURCE_REQUIREMENT - too large"
-    assert description.JobDescription("j", "RUNNABLE", reason).stuck
-    assert not description.JobDescription("j", "RUNNING", reason).stuck
-    assert not description.JobDescription("j", "RUNNABLE", "CAPACITY:INSUFFICIENT").stuck
+@pytest.mark.parametrize(
+    ("status", "reason", "misconfigured", "never_fits"),
+    [
+        ("RUNNABLE", "MISCONFIGURATION:JOB_RESOURCE_REQUIREMENT - too large", True, True),
+        ("RUNNABLE", "MISCONFIGURATION:COMPUTE_ENVIRONMENT_MAX_RESOURCE - low", True, True),
+        ("RUNNABLE", "MISCONFIGURATION:SERVICE_ROLE_PERMISSIONS - denied", True, False),
+        ("RUNNABLE", "CAPACITY:INSUFFICIENT_INSTANCE_CAPACITY - none", False, False),
+        ("RUNNING", "MISCONFIGURATION:JOB_RESOURCE_REQUIREMENT - too large", False, False),
+    ],
+)
+def test_two_reasons_of_a_waiting_job_mean_that_no_host_can_run_it(
+    status, reason, misconfigured, never_fits
+):
+    job = description.JobDescription("j", status, reason)
+    assert (bool(job.misconfiguration), job.never_fits) == (misconfigured, never_fits)

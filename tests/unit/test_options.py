@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
+from botocore.session import get_session
 
 from covalent_awsbatch_plugin.errors import InvalidOptions
 from covalent_awsbatch_plugin.options import resolution
+from covalent_awsbatch_plugin.options.bounds import CONTAINER_PROPERTIES
 from covalent_awsbatch_plugin.options.table import OPTIONS
 
 # The configuration table of the published documentation.
@@ -77,6 +81,48 @@ def test_text_of_a_configuration_becomes_numbers():
         ("tags", {"aws:x": "y"}, "must not begin with aws:"),
         ("container_properties", {"command": []}, "must not set command"),
         ("endpoint_url", "localhost", "an http or https URL"),
+        ("memory", math.inf, "finite"),
+        ("memory", "nan", "finite"),
+        ("memory", 1e300, "at most"),
+        ("poll_freq", math.nan, "finite"),
+        ("misconfiguration_timeout", "inf", "finite"),
+        ("time_limit", 2**31, "at most 2147483647"),
+        ("vcpu", 10**12, "at most"),
+        ("region", "eu-west-\uff11", "a region's name"),
+        ("batch_queue", "größe", "queue's name"),
+        ("batch_queue", "queue\n", "queue's name"),
+        ("batch_job_role_name", "r" * 65, "role's name"),
+        ("batch_job_role_name", "rôle", "role's name"),
+        ("batch_job_log_group_name", "aws/mine", "log group's name"),
+        ("container_image_uri", "i" * 256, "image's name"),
+        ("s3_bucket_name", "mine--x-s3", "S3 keeps for itself"),
+        ("s3_bucket_name", "sthree-mine", "S3 keeps for itself"),
+        ("cache_dir", "/tmp/\0", "NUL"),
+        ("profile", "\ud800", "valid Unicode"),
+        ("environment", {"A": "\0"}, "NUL"),
+        ("environment", {"A": "\udfff"}, "valid Unicode"),
+        ("environment", {"A": "x" * 17_000}, "at most 16384 bytes"),
+        ("environment", {1: "x"}, "names a shell accepts"),
+        ("tags", {1: "x"}, "text for keys"),
+        ("tags", {"a": "<b>"}, "letters, digits, spaces"),
+        ("tags", {"a" * 129: "b"}, "1 to 128"),
+        ("tags", {str(n): "" for n in range(46)}, "at most 45"),
+        ("container_properties", {"sharedMemory": 5}, "as Batch names them, not sharedMemory"),
+        ("container_properties", {"privileged": {1, 2}}, "numbers, texts"),
+        ("container_properties", {"ulimits": [math.nan]}, "numbers, texts"),
+        (
+            "container_properties",
+            {"environment": [{"name": "AWS_BATCH_X", "value": ""}]},
+            "must not set AWS_BATCH_X",
+        ),
+        ("container_properties", {"environment": {"A": "b"}}, "in Batch's form"),
+        ("share_identifier", "a-b", "letters and digits"),
+        ("share_identifier", "a" * 256, "255"),
+        ("scheduling_priority", 10_000, "at most 9999"),
+        ("s3_encryption", "AES512", "'aws:kms'"),
+        ("s3_kms_key_id", "a key", "KMS key"),
+        ("s3_kms_key_id", "alias/mine", "needs s3_encryption"),
+        ("scheduling_priority", 5, "needs a share_identifier"),
     ],
 )
 def test_a_value_out_of_bounds_is_named_with_its_bound(name, value, bound):
@@ -109,3 +155,32 @@ def test_the_nearest_option_is_found():
     assert resolution.nearest("memroy") == "memory"
     assert resolution.nearest("s3_bucket") == "s3_bucket_name"
     assert resolution.nearest("zzzzzz") == ""
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"batch_job_role_name": "service-role/team/my-role"},
+        {"batch_job_role_name": "arn:aws-us-gov:iam::123456789012:role/path/r"},
+        {"batch_queue": "arn:aws-cn:batch:cn-north-1:123456789012:job-queue/q"},
+        {"container_image_uri": "x/y:1@sha256:" + "a" * 64},
+        {"tags": {"Größe": "zwei + drei", "team": ""}},
+        {"s3_encryption": "aws:kms", "s3_kms_key_id": "alias/team/key"},
+        {
+            "s3_encryption": "aws:kms:dsse",
+            "s3_kms_key_id": "arn:aws:kms:eu-west-1:123456789012:key/1234abcd-12ab",
+        },
+        {"share_identifier": "teamA", "scheduling_priority": "99"},
+        {"region": "us-iso-east-1"},
+        {"region": "eusc-de-east-1"},
+        {"misconfiguration_timeout": 0},
+    ],
+    ids=str,
+)
+def test_what_aws_accepts_is_accepted(values):
+    resolution.resolve(values, {})
+
+
+def test_container_properties_are_those_of_the_service_model():
+    model = get_session().get_service_model("batch").shape_for("ContainerProperties")
+    assert set(model.members) == CONTAINER_PROPERTIES

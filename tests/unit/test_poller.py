@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
+from covalent_awsbatch_plugin.aws.jobs.misconfiguration import Misconfigured
 from covalent_awsbatch_plugin.aws.jobs.poller import Poller
+from covalent_awsbatch_plugin.aws.model.description import JobDescription
 
 
 class Batch:
@@ -55,3 +57,37 @@ async def test_who_waits_hears_that_jobs_cannot_be_described():
         with pytest.raises(PermissionError, match="no"):
             await asyncio.wait_for(end, 10)
     await poller.close()
+
+
+FITS_NOT = "MISCONFIGURATION:JOB_RESOURCE_REQUIREMENT - too large"
+NO_ROLE = "MISCONFIGURATION:SERVICE_ROLE_PERMISSIONS - denied"
+
+
+@pytest.mark.parametrize(
+    ("seen", "given_up"),
+    [
+        ([(0, FITS_NOT), (599, FITS_NOT)], False),
+        ([(0, FITS_NOT), (300, FITS_NOT), (600, FITS_NOT)], True),
+        ([(0, FITS_NOT), (500, ""), (501, FITS_NOT), (1000, FITS_NOT)], False),
+        ([(0, NO_ROLE), (599, FITS_NOT), (1000, FITS_NOT)], False),
+        ([(0, NO_ROLE), (10_000, NO_ROLE)], False),
+    ],
+)
+def test_a_misconfigured_job_is_given_up_after_ten_minutes_without_a_break(seen, given_up):
+    misconfigured = Misconfigured()
+    verdicts = [
+        misconfigured.is_hopeless(JobDescription("j", "RUNNABLE", reason), 600, now)
+        for now, reason in seen
+    ]
+    assert not any(verdicts[:-1])
+    assert verdicts[-1] == given_up
+
+
+def test_a_reason_is_logged_once_however_many_jobs_have_it(caplog):
+    misconfigured = Misconfigured()
+    for number in range(100):
+        misconfigured.is_hopeless(JobDescription(str(number), "RUNNABLE", FITS_NOT), 600, 0)
+    misconfigured.is_hopeless(JobDescription("other", "RUNNABLE", NO_ROLE), 600, 0)
+    first, second = caplog.messages
+    assert "misconfiguration_timeout" in first
+    assert "doctor" in second

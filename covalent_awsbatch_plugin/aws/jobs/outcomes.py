@@ -30,7 +30,7 @@ async def settle(
     Raises:
         AWSError: AWS refused a request.
     """
-    if job is not None and job.stuck:
+    if job is not None and job.never_fits:
         return Settled(job_id, job)
     try:
         return Settled(job_id, job, await _last_outcome(storage, request.prefix, job_id, job))

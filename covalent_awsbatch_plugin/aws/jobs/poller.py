@@ -10,11 +10,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ..calls.session import Session
 from ..model.description import JobDescription, parse_job
+from .misconfiguration import Misconfigured
 from .poll_schedule import Schedule
 
 log = logging.getLogger("covalent_awsbatch_plugin")
@@ -33,6 +35,8 @@ class Poller:
         self.calls = 0
         self._session = session
         self._schedule = Schedule()
+        self._misconfigured = Misconfigured()
+        self._patience: dict[str, float] = {}
         self._ends: dict[str, asyncio.Future[JobDescription | None]] = {}
         self._changed = asyncio.Event()
         self._loop_task: asyncio.Task[None] | None = None
@@ -41,7 +45,9 @@ class Poller:
     def __repr__(self) -> str:
         return f"<Poller {len(self._ends)} watched, {self.calls} calls>"
 
-    def watch(self, job_id: str, poll_freq: float) -> asyncio.Future[JobDescription | None]:
+    def watch(
+        self, job_id: str, poll_freq: float, misconfiguration_timeout: float = 600.0
+    ) -> asyncio.Future[JobDescription | None]:
         """Return the future of a job's end: its description, once it has ended or cannot start.
 
         None means that Batch does not know the job any more; an AWSError, that AWS refuses to
@@ -52,10 +58,13 @@ class Poller:
         Args:
             job_id: The job's id.
             poll_freq: The longest time between two looks, in seconds.
+            misconfiguration_timeout: Seconds after which a job that Batch reports to be
+                misconfigured counts as one that cannot start.
         """
         loop = asyncio.get_running_loop()
         end: asyncio.Future[JobDescription | None] = loop.create_future()
         self._ends[job_id] = end
+        self._patience[job_id] = misconfiguration_timeout
         self._schedule.add(job_id, poll_freq, loop.time())
         self._changed.set()
         if self._loop_task is None or self._loop_task.done():
@@ -119,10 +128,14 @@ class Poller:
             job = found.get(job_id)
             if job is not None:
                 self._schedule.described(job, now)
-                if job.finished or job.stuck:
+                if job.finished or self._is_hopeless(job, now):
                     self._settle(job_id, job)
             elif self._schedule.left_out(job_id, now):
                 self._settle(job_id, None)
+
+    def _is_hopeless(self, job: JobDescription, now: float) -> bool:
+        patience = self._patience.get(job.job_id, math.inf)
+        return self._misconfigured.is_hopeless(job, patience, now)
 
     def _awaited(self, job_id: str) -> bool:
         """Tell whether somebody still waits for a job's end; forget it if not."""
@@ -144,6 +157,8 @@ class Poller:
 
     def _forget(self, job_id: str) -> asyncio.Future[JobDescription | None] | None:
         self._schedule.remove(job_id)
+        self._misconfigured.forget(job_id)
+        self._patience.pop(job_id, None)
         return self._ends.pop(job_id, None)
 
 

@@ -14,15 +14,20 @@ STARTING, RUNNING, SUCCEEDED, FAILED = "STARTING", "RUNNING", "SUCCEEDED", "FAIL
 WAITING = frozenset({SUBMITTED, PENDING, RUNNABLE})
 FINISHED = frozenset({SUCCEEDED, FAILED})
 
-# How the reason of a job begins that can never start, as it or the queue is set up.
+# How the reason of a job begins that cannot start as it or the queue is set up, and of those the
+# reasons that no host of the queue can ever change.
 MISCONFIGURED = "MISCONFIGURATION:"
+NEVER_FITS = (
+    f"{MISCONFIGURED}JOB_RESOURCE_REQUIREMENT",
+    f"{MISCONFIGURED}COMPUTE_ENVIRONMENT_MAX_RESOURCE",
+)
 
 DESCRIBE_LIMIT = 100
 
 
 @dataclass(frozen=True)
 class Attempt:
-    """How one attempt of a job ended, as Batch tells it."""
+    """How one attempt of a job ended, as Batch reports it."""
 
     exit_code: int | None = None
     reason: str = ""
@@ -32,7 +37,7 @@ class Attempt:
 
 @dataclass(frozen=True)
 class JobDescription:
-    """What Batch tells of a job.
+    """What Batch reports of a job.
 
     Attributes:
         job_id: The job's id.
@@ -43,10 +48,10 @@ class JobDescription:
         log_stream: The last attempt's log stream.
         log_group: The log group of the streams.
         attempts: Those that have ended, the first first.
-        memory_mib: The memory the job asked for, in MiB; 0 if not told.
+        memory_mib: The memory the job asked for, in MiB; 0 where unknown.
         image: The job's image.
         name: The job's name.
-        terminated: Whether somebody ended it on purpose.
+        terminated: Whether it was terminated or cancelled.
     """
 
     job_id: str
@@ -68,9 +73,19 @@ class JobDescription:
         return self.status in FINISHED
 
     @property
-    def stuck(self) -> bool:
-        """Whether the job can never start, as it or the queue is set up."""
-        return self.waiting and self.status_reason.startswith(MISCONFIGURED)
+    def misconfiguration(self) -> str:
+        """The name of the misconfiguration that keeps the job waiting; empty where there is none.
+
+        Batch takes it back when an instance comes that can run the job.
+        """
+        if not (self.waiting and self.status_reason.startswith(MISCONFIGURED)):
+            return ""
+        return self.status_reason.split(" ", 1)[0]
+
+    @property
+    def never_fits(self) -> bool:
+        """Whether Batch reports that no host of the queue can run the job."""
+        return self.misconfiguration.startswith(NEVER_FITS)
 
     @property
     def waiting(self) -> bool:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from ...protocol import env_names, tag_names
 from .access import Identity
 from .job_command import worker_command
+
+LOG_DRIVER = "awslogs"
 
 
 @dataclass(frozen=True)
@@ -48,12 +50,8 @@ class DefinitionSpec:
 
 def definition_request(spec: DefinitionSpec, identity: Identity) -> dict[str, Any]:
     """Return the parameters of RegisterJobDefinition; a tag holds the hash of all the rest."""
-    environment = {
-        **spec.environment,
-        env_names.ENV_PYTHON: spec.python,
-        env_names.ENV_REQUIREMENTS: " ".join(spec.requirements),
-        env_names.ENV_BOUNDS: " ".join(spec.bounds),
-    }
+    theirs = dict(spec.container_properties)
+    environment = container_environment(spec, theirs.pop("environment", ()))
     properties: dict[str, Any] = {
         "image": spec.image,
         "command": list(worker_command()),
@@ -65,24 +63,62 @@ def definition_request(spec: DefinitionSpec, identity: Identity) -> dict[str, An
             {"type": "VCPU", "value": "1"},
             {"type": "MEMORY", "value": "1024"},
         ],
-        "logConfiguration": {
-            "logDriver": "awslogs",
-            "options": {
-                "awslogs-group": spec.log_group,
-                "awslogs-region": spec.region,
-                "awslogs-create-group": "true",
-                "awslogs-stream-prefix": "covalent-batch",
-            },
-        },
+        "logConfiguration": log_configuration(spec),
+        # Process 1 of a container ignores SIGTERM until it installs a handler, so a job that is
+        # terminated while packages are installed would live for another thirty seconds.
+        "linuxParameters": {"initProcessEnabled": True},
     }
+    if (theirs.get("logConfiguration") or {}).get("logDriver") not in (None, LOG_DRIVER):
+        # Another driver takes none of these options.
+        del properties["logConfiguration"]
     request = {
         "jobDefinitionName": spec.name,
         "type": "container",
-        "containerProperties": merge(properties, spec.container_properties),
+        "containerProperties": merge(properties, theirs),
         "platformCapabilities": ["EC2"],
     }
     tags = {**spec.tags, tag_names.TAG_PROPERTIES: digest({**request, "tags": dict(spec.tags)})}
     return {**request, "tags": tags}
+
+
+def container_environment(
+    spec: DefinitionSpec, theirs: Iterable[Mapping[str, str]]
+) -> dict[str, str]:
+    """Return the variables of the definition: the user's over the region, ours over the user's.
+
+    ECS sets AWS_REGION only on recent hosts, and AWS_DEFAULT_REGION, which botocore reads, never.
+
+    Args:
+        spec: The definition.
+        theirs: The variables of the user's container properties, in Batch's form.
+    """
+    return {
+        "AWS_REGION": spec.region,
+        "AWS_DEFAULT_REGION": spec.region,
+        **{pair["name"]: pair.get("value", "") for pair in theirs},
+        **spec.environment,
+        env_names.ENV_PYTHON: spec.python,
+        env_names.ENV_REQUIREMENTS: " ".join(spec.requirements),
+        env_names.ENV_BOUNDS: " ".join(spec.bounds),
+    }
+
+
+def log_configuration(spec: DefinitionSpec) -> dict[str, Any]:
+    """Return where the job's output goes.
+
+    The mode is named, as ECS has changed its default. It is non-blocking: the task's output is in
+    its outcome too, and a log group that is missing or slow must neither fail a task nor hold it
+    up. Output beyond the buffer is missing in the log alone.
+    """
+    options = {
+        "awslogs-group": spec.log_group,
+        "awslogs-region": spec.region,
+        "awslogs-create-group": "true",
+        "awslogs-stream-prefix": "covalent-batch",
+        "mode": "non-blocking",
+        "max-buffer-size": "25m",
+    }
+    return {"logDriver": LOG_DRIVER, "options": options}
 
 
 def digest(value: Any) -> str:
@@ -92,13 +128,11 @@ def digest(value: Any) -> str:
 
 
 def merge(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> dict[str, Any]:
-    """Return ``theirs`` over ``ours``: tables are merged, lists of names and values joined."""
+    """Return ``theirs`` over ``ours``: tables are merged, all else is replaced."""
     merged = dict(ours)
     for key, value in theirs.items():
         if isinstance(value, Mapping) and isinstance(merged.get(key), Mapping):
             merged[key] = merge(merged[key], value)
-        elif key == "environment":
-            merged[key] = [*value, *merged[key]]
         else:
             merged[key] = value
     return merged

@@ -17,9 +17,10 @@ REASON_LIMIT = 255
 TAG_VALUE_LIMIT = 256
 JOB_NAME_LIMIT = 128
 
-# What AWS says of an attempt that no task can be blamed for, as evaluateOnExit patterns.
-INFRASTRUCTURE_STATUS_REASONS = ("Host EC2*",)
-INFRASTRUCTURE_REASONS = ("CannotPullContainerError:*", "DockerTimeoutError:*")
+# AWS's reasons of an attempt that no task can be blamed for, as evaluateOnExit patterns: with the
+# last rule, as many as Batch takes. ECS has a dozen errors that begin with Cannot.
+INFRASTRUCTURE_STATUS_REASONS = ("Host EC2*", "Task failed to start*")
+INFRASTRUCTURE_REASONS = ("Cannot*", "DockerTimeoutError*")
 
 
 @dataclass(frozen=True)
@@ -35,8 +36,10 @@ class JobSpec:
         attempts: Attempts in all, 1 to 10.
         retry_on: ``any`` or ``infrastructure``.
         time_limit: Seconds an attempt may take, at least 60.
-        environment: What the worker is told.
+        environment: Variables for the worker.
         tags: The job's tags.
+        share_identifier: The job's share of a fair-share queue; empty for other queues.
+        scheduling_priority: The job's priority within its share, 0 to 9999.
     """
 
     name: str
@@ -49,6 +52,8 @@ class JobSpec:
     time_limit: int
     environment: Mapping[str, str]
     tags: Mapping[str, str]
+    share_identifier: str = ""
+    scheduling_priority: int = 0
 
 
 def job_name(dispatch_id: object, node_id: object, nonce: str) -> str:
@@ -77,7 +82,7 @@ def submit_request(spec: JobSpec, definition_arn: str) -> dict[str, Any]:
     resources = [("VCPU", spec.vcpus), ("MEMORY", spec.memory_mib)]
     if spec.gpus:
         resources.append(("GPU", spec.gpus))
-    return {
+    request = {
         "jobName": spec.name,
         "jobQueue": spec.queue,
         "jobDefinition": definition_arn,
@@ -88,7 +93,14 @@ def submit_request(spec: JobSpec, definition_arn: str) -> dict[str, Any]:
         "retryStrategy": retry_strategy(spec.attempts, spec.retry_on),
         "timeout": {"attemptDurationSeconds": spec.time_limit},
         "tags": dict(spec.tags),
+        # Without it, costs of ECS tasks show none of them.
+        "propagateTags": True,
     }
+    if spec.share_identifier:
+        # A fair-share queue requires both, and any other queue refuses them.
+        request["shareIdentifier"] = spec.share_identifier
+        request["schedulingPriorityOverride"] = spec.scheduling_priority
+    return request
 
 
 def retry_strategy(attempts: int, retry_on: str) -> dict[str, Any]:
@@ -97,7 +109,12 @@ def retry_strategy(attempts: int, retry_on: str) -> dict[str, Any]:
     What cannot succeed is never attempted again. Of the rest, everything is (``any``), or only
     what AWS is to blame for. Batch takes five rules at most and retries what no rule matches.
     """
-    rules = [{"action": "EXIT", "onExitCode": exit_codes.NEVER_RETRIED}]
+    never = exit_codes.NEVER_RETRIED
+    rules = [
+        # The pattern of the second rule matches this exit code, which a task may have, too.
+        {"action": "RETRY", "onExitCode": never.rstrip("*")},
+        {"action": "EXIT", "onExitCode": never},
+    ]
     if retry_on == "infrastructure":
         rules = [
             *({"action": "RETRY", "onStatusReason": r} for r in INFRASTRUCTURE_STATUS_REASONS),

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from ...protocol import env_names, messages, s3_keys
 from .access import Identity
 from .description import JobDescription
+from .encryption import DEFAULT_ENCRYPTION, Encryption
 from .job_command import worker_archive
 from .job_definition import DefinitionSpec
 from .submission import JobSpec, job_name, job_tags
@@ -44,6 +45,11 @@ class TaskRequest:
         poll_freq: Longest time between two looks at the job, in seconds.
         tags: The user's tags.
         keep_objects: Whether the task's objects stay in the bucket.
+        share_identifier: The job's share of a fair-share queue; empty for other queues.
+        scheduling_priority: The job's priority within its share.
+        misconfiguration_timeout: Seconds for which Batch may report, without interruption, that
+            no host can ever run the job, before it is ended.
+        encryption: How S3 is asked to encrypt the task's objects.
     """
 
     dispatch_id: str
@@ -62,6 +68,10 @@ class TaskRequest:
     poll_freq: float
     tags: dict[str, str] = field(default_factory=dict)
     keep_objects: bool = False
+    share_identifier: str = ""
+    scheduling_priority: int = 0
+    misconfiguration_timeout: float = 600.0
+    encryption: Encryption = DEFAULT_ENCRYPTION
 
     @property
     def prefix(self) -> str:
@@ -141,7 +151,10 @@ def job_spec(request: TaskRequest, identity: Identity, nonce: str) -> JobSpec:
         attempts=request.attempts,
         retry_on=request.retry_on,
         time_limit=request.time_limit,
+        share_identifier=request.share_identifier,
+        scheduling_priority=request.scheduling_priority,
         environment={
+            **request.encryption.environment(),
             env_names.ENV_BUCKET: request.bucket,
             env_names.ENV_OWNER: identity.account,
             env_names.ENV_TASK: s3_keys.task_key(dispatch, node),

@@ -19,6 +19,7 @@ from ...errors import BatchTaskError, BucketElsewhere
 from ..calls.aws_errors import Kind, classify
 from ..calls.session import ObjectMissing, Session
 from ..calls.single_flight import single_flight
+from ..model.encryption import DEFAULT_ENCRYPTION, Encryption
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("covalent_awsbatch_plugin")
 
 T = TypeVar("T")
+
 
 # What S3 lists and deletes in one call.
 LIST_LIMIT = DELETE_LIMIT = 1000
@@ -60,13 +62,15 @@ class Storage:
         except BatchTaskError as error:
             raise await self._explain(error) from error
 
-    async def put(self, key: str, content: bytes) -> None:
+    async def put(
+        self, key: str, content: bytes, encryption: Encryption = DEFAULT_ENCRYPTION
+    ) -> None:
         """Store a small object.
 
         Raises:
             AWSError: AWS refused it.
         """
-        await self._call("put_object", Key=key, Body=content)
+        await self._call("put_object", Key=key, Body=content, **encryption.parameters())
 
     async def get(self, key: str) -> bytes:
         """Return a small object.
@@ -129,30 +133,39 @@ class Storage:
 
     # ---- Large objects
 
-    async def put_shared(self, key: str, content: bytes | Callable[[Path], None]) -> None:
+    async def put_shared(
+        self,
+        key: str,
+        content: bytes | Callable[[Path], None],
+        encryption: Encryption = DEFAULT_ENCRYPTION,
+    ) -> None:
         """Store an object once, however often it is asked for.
 
         Args:
             key: A key that names its content's digest.
             content: The content of a small one; or what writes that of a large one to a path,
                 called in a thread, and only if needed.
+            encryption: How S3 is asked to encrypt it; the first who asks decides.
 
         Raises:
             AWSError: AWS refused it.
         """
         if isinstance(content, bytes):
-            upload = partial(self.put, key, content)
+            upload = partial(self.put, key, content, encryption)
         else:
-            upload = partial(self._upload, key, content)
+            upload = partial(self._upload, key, content, encryption)
         await single_flight(self._uploads, key, upload)
 
-    async def _upload(self, key: str, write: Callable[[Path], None]) -> None:
-        owner = {"ExpectedBucketOwner": (await self._session.identity()).account}
+    async def _upload(
+        self, key: str, write: Callable[[Path], None], encryption: Encryption
+    ) -> None:
+        owner = (await self._session.identity()).account
+        extra = {"ExpectedBucketOwner": owner, **encryption.parameters()}
 
         def upload(client: Any) -> None:
             with self._private_file() as path:
                 write(path)
-                client.upload_file(str(path), self.bucket, key, owner, Config=_transfer_config())
+                client.upload_file(str(path), self.bucket, key, extra, Config=_transfer_config())
 
         await self._transfer(upload, "put_object", key)
 

@@ -157,6 +157,7 @@ class Job:
             "AWS_BATCH_JOB_ID": self.job_id,
             "AWS_BATCH_JOB_ATTEMPT": str(self.number),
             "AWS_BATCH_JQ_NAME": self.queue_name,
+            "AWS_EXECUTION_ENV": "AWS_ECS_EC2",
         }
         return AttemptSpec(
             job_id=self.job_id,
