@@ -12,10 +12,17 @@ EXAMPLE ?= examples/svm.py
 help:  ## Show this list.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "make %-16s %s\n", $$1, $$2}'
 
+# Prints an error unless pyproject.toml names this Python.
+SUPPORTED := import sys; text = open("pyproject.toml").read(); \
+	version = "%d.%d" % sys.version_info[:2]; \
+	sys.exit(None if "Python :: %s\"" % version in text else \
+	"Python %s is not supported. Name another one: make PYTHON=python3.12 ..." % version)
+
 # One environment serves every command. Everything in it comes from the lock, also the pip that
 # installs and the setuptools that builds: Covalent has no wheel, and the build environments that
 # pip makes by itself take whatever setuptools is the newest.
 $(VENV)/installed: pyproject.toml $(LOCK)
+	@$(PYTHON) -c '$(SUPPORTED)'
 	@echo "Installing the packages of $(LOCK) into $(VENV); this takes about a minute ..."
 	@$(PYTHON) -m venv $(VENV)
 	@awk '/^[^ ]/ { keep = /^(pip|setuptools)==/ } keep' requirements-dev.txt > $(VENV)/builders.txt
@@ -58,7 +65,7 @@ check: $(VENV)/installed  ## Check format, style, types, imports and the CloudFo
 	$(BIN)/lint-imports
 	$(BIN)/cfn-lint covalent_awsbatch_plugin/assets/cloudformation.yaml
 
-format: $(VENV)/installed  ## Format the code and mend what can be mended.
+format: $(VENV)/installed  ## Format the code and fix what can be fixed.
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 

@@ -165,7 +165,7 @@ def install_newest(environment: Environment) -> bool:
     quiet = {**os.environ, "PYTHONWARNINGS": "ignore"}
     return all(
         subprocess.run([*install, *what], cwd=ROOT, env=quiet).returncode == 0
-        for what in (["pip"], ["--editable", ".[test]"])
+        for what in (["pip", "setuptools"], ["--editable", ".[test]"])
     )
 
 
