@@ -9,6 +9,7 @@ import os
 import signal
 from contextlib import ExitStack
 
+from covalent_awsbatch_plugin.local.loopback import direct_environment
 from covalent_awsbatch_plugin.local.ports import free_port
 from covalent_awsbatch_plugin.local.tracking.resource_tracker import temporary_folder
 
@@ -29,6 +30,8 @@ os.environ.update(
     COVALENT_DISABLE_DASK="1",
     AWS_EC2_METADATA_DISABLED="true",
 )
+# Test servers are on this machine, whatever proxies its other programs use.
+os.environ.update(direct_environment(os.environ))
 for name in ("XDG_CONFIG_DIR", "XDG_CACHE_HOME", "XDG_DATA_HOME"):
     os.environ.pop(name, None)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 from collections.abc import Iterator, Mapping
@@ -168,10 +169,13 @@ def section(options: Mapping[str, str]) -> str:
 
 
 def environment(aws: Any) -> dict[str, str]:
-    """Return the variables that make clients of AWS use the local one."""
+    """Return the variables that make clients of AWS use the local one, not through a proxy."""
+    from ..local.loopback import missing_exceptions
+
     return {
         "AWS_ENDPOINT_URL": aws.endpoint_url,
         "AWS_SHARED_CREDENTIALS_FILE": str(aws.credentials_file),
         "AWS_PROFILE": "default",
         "AWS_DEFAULT_REGION": aws.region,
+        **missing_exceptions(os.environ),
     }

@@ -19,6 +19,7 @@ from botocore.exceptions import ClientError
 from covalent_awsbatch_plugin.local import LocalAws
 from covalent_awsbatch_plugin.local.ports import free_port
 from covalent_awsbatch_plugin.options.table import BY_NAME
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.emulator
 
@@ -180,7 +181,7 @@ def start_command(home: Path, *arguments: str, **more: str) -> subprocess.Popen[
     )
 
 
-def told_section(process: subprocess.Popen[str]) -> dict[str, Any]:
+def printed_section(process: subprocess.Popen[str]) -> dict[str, Any]:
     """Return the configuration that the command prints."""
     assert process.stdout is not None
     lines: list[str] = []
@@ -199,7 +200,7 @@ def told_section(process: subprocess.Popen[str]) -> dict[str, Any]:
 def test_the_command_runs_until_it_is_told_to_stop(tmp_path: Path, number: int) -> None:
     with start_command(tmp_path, "--port", "0", "--prefix", "mine") as process:
         try:
-            options = told_section(process)
+            options = printed_section(process)
             session = boto3.Session("local", "local", region_name=options["region"])
             s3 = session.client("s3", endpoint_url=options["endpoint_url"])
             s3.head_bucket(Bucket=options["s3_bucket_name"])
@@ -233,7 +234,7 @@ def test_a_second_command_on_a_port_leaves_the_first_its_credentials(tmp_path: P
     port = str(free_port())
     with start_command(tmp_path, "--port", port) as first:
         try:
-            options = told_section(first)
+            options = printed_section(first)
             with start_command(tmp_path, "--port", port) as second:
                 second.communicate(timeout=SECONDS)
             assert second.returncode == 1
@@ -245,6 +246,28 @@ def test_a_second_command_on_a_port_leaves_the_first_its_credentials(tmp_path: P
             first.terminate()
             first.communicate(timeout=SECONDS)
     assert not Path(options["credentials"]).parent.exists()
+
+
+def test_a_command_that_is_killed_leaves_no_credentials(tmp_path: Path) -> None:
+    with start_command(tmp_path, "--port", str(free_port())) as process:
+        folder = Path(printed_section(process)["credentials"]).parent
+        assert folder.exists()
+        process.kill()
+        process.communicate(timeout=SECONDS)
+    wait_until(lambda: not folder.exists())
+
+
+def test_the_command_prints_what_excepts_it_from_a_proxy(tmp_path: Path) -> None:
+    proxied = {"HTTP_PROXY": "http://127.0.0.1:9", "NO_PROXY": "intranet.example", "no_proxy": ""}
+    with start_command(tmp_path, "--port", "0", **proxied) as process:
+        assert process.stdout
+        printed = "".join(
+            iter(process.stdout.readline, "Press Ctrl-C to stop. Nothing is kept.\n")
+        )
+        process.terminate()
+        process.communicate(timeout=SECONDS)
+    for name in ("no_proxy", "NO_PROXY"):
+        assert f"export {name}=localhost,127.0.0.1,::1,intranet.example\n" in printed
 
 
 def test_a_folder_that_has_other_files_keeps_them(tmp_path: Path) -> None:

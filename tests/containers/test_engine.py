@@ -14,8 +14,8 @@ import pytest
 
 from covalent_awsbatch_plugin.local.runners.containers import JOB_LABEL
 from covalent_awsbatch_plugin.local.runners.engine import NoEngine
-from tests.end_to_end.conftest import wait_until
 from tests.remains import mounts, processes, remains, start, temporary_files
+from tests.waiting import wait_until
 
 from . import dockerd
 from .images import Images

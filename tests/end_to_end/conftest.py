@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from covalent._shared_files.config import set_config
 from covalent_awsbatch_plugin.awsbatch import AWSBatchExecutor
 from covalent_awsbatch_plugin.local import LocalAws
 from covalent_awsbatch_plugin.local.covalent_server import CovalentServer
+from tests.waiting import wait_until
 
 # Jobs take about a second: look often.
 POLL_FREQ = 0.5
@@ -103,15 +103,6 @@ def busy_hosts(aws: LocalAws) -> Iterator[None]:
     yield
     for job_id in ids:
         batch.terminate_job(jobId=job_id, reason="the test is over")
-
-
-def wait_until(condition: Callable[[], Any], seconds: float = 60.0) -> Any:
-    """Return what ``condition`` returns, once that is true."""
-    deadline = time.monotonic() + seconds
-    while not (value := condition()):
-        assert time.monotonic() < deadline, f"not within {seconds} seconds"
-        time.sleep(0.05)
-    return value
 
 
 def node(result: Any, name: str) -> dict[str, Any]:

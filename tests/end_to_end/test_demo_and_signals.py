@@ -61,12 +61,12 @@ def workflow(seconds):
 print(ct.get_result(ct.dispatch(workflow)(SECONDS), wait=True).result)
 """
 
-# Where nothing listens, in both spellings that programs read.
+# Where nothing listens, in both spellings that programs read, and without exceptions.
 PROXIES = {
     spelling: f"{scheme}://127.0.0.1:9"
     for name, scheme in (("http_proxy", "http"), ("https_proxy", "http"), ("all_proxy", "socks5"))
     for spelling in (name, name.upper())
-}
+} | {"no_proxy": "", "NO_PROXY": ""}
 
 
 @pytest.fixture
