@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import signal
 import sys
 from typing import Any
 
-from ..job import task_process
+from ..job import electron_call, on_demand, task_process
 from ..protocol import envelope, messages
 
 # A reply of this status means: run it on Batch.
@@ -23,40 +24,39 @@ def serve() -> None:
     # What a node reads or prints must not get between requests and replies.
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     os.dup2(2, 1)
-    _, transportable = task_process.import_covalent()
+    with on_demand.without_plugins():
+        utils = importlib.import_module("covalent.executor.utils")
     while size := requests.read(8):
         task = envelope.decode_task(requests.read(int.from_bytes(size, "big")))
         signal.alarm(TIME_LIMIT)
-        with task_process.context(task):
-            reply = envelope.encode_outcome(answer(task.call, transportable))
+        with utils.set_context(task.dispatch_id, task.node_id):
+            reply = envelope.encode_outcome(answer(task.call))
         signal.alarm(0)
         replies.write(len(reply).to_bytes(8, "big") + reply)
         replies.flush()
 
 
-def answer(call: messages.Call, transportable: Any) -> messages.Outcome:
+def answer(call: messages.Call) -> messages.Outcome:
     """Run a node; what cannot be unpickled here is to run elsewhere."""
     try:
-        function, args, kwargs = _unpickle(call, transportable)
+        function, args, kwargs = _unpickle(call)
     except Exception as error:  # noqa: BLE001 - a module of the user's may raise anything
         return messages.Outcome(ELSEWHERE, error=repr(error))
     out, err = _Stream(1), _Stream(2)
     try:
-        result = transportable(function(*args, **kwargs))
+        result = electron_call.pack(function(*args, **kwargs))
     except Exception as error:  # noqa: BLE001 - as a task may
         inner = error.__traceback__.tb_next if error.__traceback__ else None
         report = task_process.explain(error.with_traceback(inner))
         return messages.Outcome(**report, stdout=out.read(), stderr=err.read())
-    content = result.get_serialized().encode("ascii")
-    part = messages.Part(data=content, size=len(content), **task_process.describe(result))
+    described = task_process.describe(result)
+    part = messages.Part(data=result.content, size=len(result.content), **described)
     return messages.Outcome(messages.RETURNED, result=part, stdout=out.read(), stderr=err.read())
 
 
-def _unpickle(call: messages.Call, transportable: Any) -> tuple[Any, list[Any], dict[str, Any]]:
+def _unpickle(call: messages.Call) -> tuple[Any, list[Any], dict[str, Any]]:
     def load(part: messages.Part) -> Any:
-        content = (part.data or b"").decode("ascii")
-        attributes = {"_object": content, "_object_string": "", "_header": part.header}
-        return transportable.from_dict({"attributes": attributes}).get_deserialized()
+        return electron_call.unpack(part.data or b"")
 
     kwargs = {name: load(part) for name, part in call.kwargs.items()}
     return load(call.function), [load(part) for part in call.args], kwargs

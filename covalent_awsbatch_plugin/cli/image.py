@@ -7,7 +7,6 @@ import re
 import shutil
 import sys
 import tempfile
-from importlib.metadata import requires, version
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -109,11 +108,9 @@ def render(base: str, python: str, requirements: Path | None) -> str:
 
 def _packages() -> list[str]:
     """Return what a job would install, at the versions and bounds at which it would."""
-    from ..electron.request import BOUNDS, REQUIREMENTS
+    from ..aws.model import requirements
 
-    exact = [f"{name}=={version(name)}" for name in REQUIREMENTS]
-    ours = requires("covalent-awsbatch-plugin") or []
-    return exact + sorted(line for line in ours if line.startswith(BOUNDS) and ";" not in line)
+    return requirements.exact() + requirements.bounds()
 
 
 def _requirements_lines(requirements: Path | None) -> str:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping
-from functools import lru_cache
-from importlib.metadata import requires, version
 from typing import Any, Protocol, TextIO
 
 from .. import covalent_calls
@@ -15,11 +13,6 @@ from ..aws.model.job_definition import DefinitionSpec
 from ..aws.model.task import TaskRequest
 from ..options import resolution
 from ..protocol import messages
-
-# What the worker imports, at the dispatcher's own versions; and what keeps pip from releases of
-# Covalent's requirements that do not work with it, or that it would take minutes to rule out.
-REQUIREMENTS = ("covalent", "cloudpickle", "boto3")
-BOUNDS = ("alembic", "fastapi", "sqlalchemy-utils")
 
 
 class Executor(Protocol):
@@ -109,21 +102,7 @@ def _definition(executor: Executor, python: str) -> DefinitionSpec:
         log_group=executor.log_group_name,
         region=executor.region,
         python=messages.minor(python),
-        requirements=_requirements(),
-        bounds=_bounds(),
         environment=executor.environment,
         container_properties=executor.container_properties,
         tags=executor.tags,
     )
-
-
-@lru_cache(maxsize=1)
-def _requirements() -> tuple[str, ...]:
-    return tuple(f"{name}=={version(name)}" for name in REQUIREMENTS)
-
-
-@lru_cache(maxsize=1)
-def _bounds() -> tuple[str, ...]:
-    """Return our own bounds on Covalent's requirements, from this package's metadata."""
-    ours = requires("covalent-awsbatch-plugin") or []
-    return tuple(sorted(line for line in ours if line.startswith(BOUNDS) and ";" not in line))

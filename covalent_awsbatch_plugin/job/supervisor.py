@@ -15,6 +15,7 @@ from typing import Any
 
 from ..protocol import env_names, envelope, exit_codes, messages, s3_keys
 from ..protocol.summary import Summary, format_summary
+from .bucket import Bucket, is_denied
 from .output import Tee
 from .scratch import blob_path, make_report, one_line
 
@@ -29,7 +30,6 @@ class Job:
         key: The key of the task's envelope.
         job_id: The Batch job's id.
         attempt: The attempt's number, from 1.
-        encryption: Parameters of PutObject that ask S3 for an encryption.
     """
 
     bucket: str
@@ -37,7 +37,6 @@ class Job:
     key: str
     job_id: str
     attempt: int
-    encryption: dict[str, str]
 
 
 def read_job(environ: dict[str, str]) -> Job:
@@ -48,14 +47,6 @@ def read_job(environ: dict[str, str]) -> Job:
         key=environ[env_names.ENV_TASK],
         job_id=environ[env_names.ENV_JOB_ID],
         attempt=int(environ.get(env_names.ENV_ATTEMPT, "1")),
-        encryption={
-            parameter: environ[variable]
-            for parameter, variable in (
-                ("ServerSideEncryption", env_names.ENV_ENCRYPTION),
-                ("SSEKMSKeyId", env_names.ENV_KMS_KEY),
-            )
-            if environ.get(variable)
-        },
     )
 
 
@@ -64,12 +55,12 @@ def say(message: str) -> None:
     os.write(2, f"covalent-awsbatch: {message}\n".encode("utf-8", "replace"))
 
 
-def main(scratch: str, client: Any, child: int, streams: tuple[int, int], go: int) -> int:
+def main(scratch: str, bucket: Bucket, child: int, streams: tuple[int, int], go: int) -> int:
     """Run the job that the environment describes.
 
     Args:
         scratch: A private folder, removed at the end.
-        client: A boto3 client of S3.
+        bucket: The task's bucket.
         child: The id of the process that is to run the task.
         streams: Where the child's stdout and stderr can be read.
         go: Where the child awaits a byte when its task is in the folder.
@@ -85,7 +76,7 @@ def main(scratch: str, client: Any, child: int, streams: tuple[int, int], go: in
         say(f"the job's environment is incomplete ({error}): start it through the executor")
         return exit_codes.EXIT_BAD_TASK
     try:
-        return supervise(Bucket(client, job), job, folder, child, streams, go, started)
+        return supervise(bucket, job, folder, child, streams, go, started)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -132,7 +123,7 @@ def supervise(
         store(bucket, job, task, outcome, report, folder)
     except Exception as error:  # noqa: BLE001 - whatever it is, the log must say it
         say(f"the outcome could not be stored: {one_line(error)}")
-        return exit_codes.EXIT_NO_PERMISSION if _is_denied(error) else exit_codes.EXIT_START_FAILED
+        return exit_codes.EXIT_NO_PERMISSION if is_denied(error) else exit_codes.EXIT_START_FAILED
     return outcome.exit_code
 
 
@@ -156,50 +147,11 @@ def _signal(process: int, number: int) -> None:
 
 def _refuse(error: Exception, job: Job) -> int:
     say(f"the task could not be read from s3://{job.bucket}/{job.key}: {one_line(error)}")
-    if _is_denied(error):
+    if is_denied(error):
         return exit_codes.EXIT_NO_PERMISSION
     if isinstance(error, envelope.BadEnvelope):
         return exit_codes.EXIT_BAD_TASK
     return exit_codes.EXIT_START_FAILED
-
-
-def _is_denied(error: Exception) -> bool:
-    response = getattr(error, "response", None) or {}
-    return response.get("Error", {}).get("Code") in ("AccessDenied", "403", "Forbidden")
-
-
-class Bucket:
-    """The task's bucket."""
-
-    def __init__(self, client: Any, job: Job) -> None:
-        self.client = client
-        self.where = {"Bucket": job.bucket, "ExpectedBucketOwner": job.owner}
-        self.encryption = job.encryption
-
-    def get(self, key: str) -> bytes:
-        """Return a small object."""
-        content: bytes = self.client.get_object(Key=key, **self.where)["Body"].read()
-        return content
-
-    def put_once(self, key: str, content: bytes) -> None:
-        """Store an object unless it exists: a host's late zombie must not overwrite."""
-        try:
-            self.client.put_object(
-                Key=key, Body=content, IfNoneMatch="*", **self.where, **self.encryption
-            )
-        except self.client.exceptions.ClientError as error:
-            if error.response["Error"]["Code"] not in ("PreconditionFailed", "412"):
-                raise
-
-    def download(self, key: str, path: Path) -> None:
-        """Fetch a large object, in parallel parts."""
-        owner = {"ExpectedBucketOwner": self.where["ExpectedBucketOwner"]}
-        self.client.download_file(self.where["Bucket"], key, str(path), ExtraArgs=owner)
-
-    def upload(self, path: Path, key: str) -> None:
-        """Store a large file, in parallel parts."""
-        extra = {"ExpectedBucketOwner": self.where["ExpectedBucketOwner"], **self.encryption}
-        self.client.upload_file(str(path), self.where["Bucket"], key, ExtraArgs=extra)
 
 
 def fetch(bucket: Bucket, job: Job, folder: Path) -> messages.Task:

@@ -1,50 +1,40 @@
-"""The child: import Covalent, run the task, leave a report of how it ended."""
+"""The task's process: run the task, leave a report of how it ended."""
 
 from __future__ import annotations
 
-import contextlib
 import importlib
 import json
 import os
 import shlex
 import subprocess
 import sys
-import traceback
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..protocol import envelope, exit_codes, messages
-from . import tracebacks
+from . import electron_call, on_demand, tracebacks
 from .scratch import blob_path, make_report, one_line
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
 
 # Covalent shows a result's string form; nobody reads more of it than this.
 STRING_LIMIT = 64 * 1024
 
+# Files whose frames at a traceback's beginning are left out.
+OWN_FILES = (__file__, electron_call.__file__)
+
 
 def run_task(scratch: str, go: int) -> int:
-    """Import Covalent, wait for the task, run it, and leave a report in ``scratch``."""
+    """Wait for the task, run it, and leave a report in ``scratch``."""
     folder = Path(scratch)
     prefer_own_pip(folder)
-    try:
-        wrapper, transportable = import_covalent()
-    except Exception as error:  # noqa: BLE001 - a broken image raises anything
-        trace = traceback.format_exc()
-        message = f"this image cannot import Covalent: {one_line(error)}"
-        return _leave(
-            folder,
-            make_report(messages.START_FAILED, exit_codes.EXIT_START_FAILED, message, trace),
-        )
+    # Imported while the task is on its way; this is the archive's, which the task then uses too.
+    importlib.import_module("cloudpickle")
     if not os.read(go, 1):
         return exit_codes.EXIT_START_FAILED
     task = envelope.decode_task((folder / "task").read_bytes())
+    on_demand.activate(on_demand.read_requirements(), folder, task)
     try:
-        with context(task):
-            result = call_task(task.call, folder, wrapper, transportable)
-        described = write_result(result, folder, transportable)
+        described = call_task(task.call, folder)
     except BaseException as error:  # noqa: BLE001 - a task may raise anything, SystemExit too
         return _leave(folder, explain(error))
     return _leave(folder, {**make_report(messages.RETURNED, 0), "result": described})
@@ -73,23 +63,6 @@ def _leave(folder: Path, report: dict[str, Any]) -> int:
     return code
 
 
-def import_covalent() -> tuple[Callable[..., Any], Any]:
-    """Import Covalent's wrapper and TransportableObject, without its executor plugins.
-
-    Loading plugins doubles the time the import takes, and a plugin that is broken in the image
-    would break every task. A sublattice's builder loads them when it needs them.
-    """
-    before = os.environ.get("COVALENT_PLUGIN_LOAD")
-    os.environ["COVALENT_PLUGIN_LOAD"] = "false"
-    try:
-        wrappers = importlib.import_module("covalent.executor.utils.wrappers")
-    finally:
-        del os.environ["COVALENT_PLUGIN_LOAD"]
-        if before is not None:
-            os.environ["COVALENT_PLUGIN_LOAD"] = before
-    return wrappers.wrapper_fn, wrappers.TransportableObject
-
-
 def load_plugins() -> None:
     """Load Covalent's executor plugins, as an ordinary ``import covalent`` would have."""
     executor = importlib.import_module("covalent.executor")
@@ -99,37 +72,28 @@ def load_plugins() -> None:
         setattr(executor, plugin.__name__, plugin)
 
 
-@contextlib.contextmanager
-def context(task: messages.Task) -> Iterator[None]:
-    """Let ``ct.get_context`` name the task's dispatch and node."""
-    if task.call.function.kind == "transportable":
-        utils = importlib.import_module("covalent.executor.utils")
-        with utils.set_context(task.dispatch_id, task.node_id):
-            yield
-    else:
-        yield
-
-
-def call_task(
-    call: messages.Call, folder: Path, wrapper: Callable[..., Any], transportable: Any
-) -> Any:
-    """Make the call that the task describes."""
+def call_task(call: messages.Call, folder: Path) -> dict[str, Any]:
+    """Make the call that the task describes; write its result, and return what describes that."""
     if call.function.kind == "pickle":
-        import cloudpickle
-
-        function, args, kwargs = cloudpickle.loads(content(call.function, folder))
-        return function(*args, **kwargs)
-
-    def load(part: messages.Part) -> Any:
-        return restore(part, folder, transportable)
-
+        return call_pickle(content(call.function, folder), folder / "result")
     if call.function.header.get("attrs", {}).get("name") == "_build_sublattice_graph":
         load_plugins()
-    before = [(load(f), load(a), load(k), key) for f, a, k, key in call.before]
-    after = [(load(f), load(a), load(k), key) for f, a, k, key in call.after]
-    args = [load(part) for part in call.args]
-    kwargs = {name: load(part) for name, part in call.kwargs.items()}
-    return wrapper(load(call.function), before, after, *args, **kwargs)
+    packed = electron_call.pack(electron_call.run(call, lambda part: content(part, folder)))
+    (folder / "result").write_bytes(packed.content)
+    return describe(packed)
+
+
+def call_pickle(pickled: bytes, path: Path) -> dict[str, Any]:
+    """Make a call that was pickled as a whole; write its result to ``path``."""
+    import cloudpickle
+
+    function, args, kwargs = cloudpickle.loads(pickled)
+    result = function(*args, **kwargs)
+    try:
+        path.write_bytes(cloudpickle.dumps(result))
+    except Exception as error:
+        raise electron_call.NotSerializable from error
+    return {"kind": "pickle"}
 
 
 def content(part: messages.Part, folder: Path) -> bytes:
@@ -139,50 +103,23 @@ def content(part: messages.Part, folder: Path) -> bytes:
     return blob_path(folder, str(part.key)).read_bytes()
 
 
-def restore(part: messages.Part, folder: Path, transportable: Any) -> Any:
-    """Return a part as Covalent's TransportableObject."""
-    attributes = {
-        "_object": content(part, folder).decode("ascii"),
-        "_object_string": part.string,
-        "_header": part.header,
-    }
-    return transportable.from_dict({"attributes": attributes})
-
-
-def write_result(result: Any, folder: Path, transportable: Any) -> dict[str, Any]:
-    """Write the result's content to ``folder``; return what describes it."""
-    path = folder / "result"
-    if isinstance(result, transportable):
-        path.write_bytes(result.get_serialized().encode("ascii"))
-        return describe(result)
-    import cloudpickle
-
-    try:
-        path.write_bytes(cloudpickle.dumps(result))
-    except Exception as error:
-        raise NotSerializable(one_line(error)) from error
-    return {"kind": "pickle"}
-
-
-def describe(result: Any) -> dict[str, Any]:
-    """Return what describes a TransportableObject without its content."""
-    string = result.object_string[:STRING_LIMIT]
-    return {"kind": "transportable", "header": result.header, "string": string}
-
-
-class NotSerializable(Exception):
-    """The result cannot be pickled."""
+def describe(packed: electron_call.Packed) -> dict[str, Any]:
+    """Return what describes a result without its content."""
+    string = packed.string[:STRING_LIMIT]
+    return {"kind": "transportable", "header": packed.header, "string": string}
 
 
 def explain(error: BaseException) -> dict[str, Any]:
     """Describe what the task raised, its traceback starting in the user's own code."""
+    status, code = messages.RAISED, exit_codes.EXIT_RAISED
+    if isinstance(error, electron_call.NotSerializable):
+        status, code = messages.NOT_SERIALIZABLE, exit_codes.EXIT_NOT_SERIALIZABLE
+        error = error.__cause__ or error
+    elif isinstance(error, on_demand.CannotInstall):
+        status, code = messages.START_FAILED, exit_codes.EXIT_START_FAILED
     start = _user_frames(error.__traceback__)
     trace = tracebacks.render(error, start, tracebacks.Source()) + said(error)
-    if isinstance(error, NotSerializable) or _raised_while_pickling(error):
-        return make_report(
-            messages.NOT_SERIALIZABLE, exit_codes.EXIT_NOT_SERIALIZABLE, one_line(error), trace
-        )
-    return make_report(messages.RAISED, exit_codes.EXIT_RAISED, one_line(error), trace)
+    return make_report(status, code, one_line(error), trace)
 
 
 def said(error: BaseException) -> str:
@@ -194,27 +131,9 @@ def said(error: BaseException) -> str:
     return "".join(f"The command wrote:\n{text[-STRING_LIMIT:]}\n" for text in texts)
 
 
-def _file(trace: TracebackType) -> str:
-    return trace.tb_frame.f_code.co_filename
-
-
-def _is_wrapper(trace: TracebackType) -> bool:
-    return _file(trace).endswith(os.path.join("covalent", "executor", "utils", "wrappers.py"))
-
-
 def _user_frames(trace: TracebackType | None) -> TracebackType | None:
+    """Return where a traceback leaves our own modules."""
     start = trace
-    while start is not None and (_file(start) == __file__ or _is_wrapper(start)):
+    while start is not None and start.tb_frame.f_code.co_filename in OWN_FILES:
         start = start.tb_next
     return start or trace
-
-
-def _raised_while_pickling(error: BaseException) -> bool:
-    """Tell whether Covalent's wrapper failed in packing the result: it calls nothing after."""
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        following = trace.tb_next
-        if _is_wrapper(trace) and following.tb_frame.f_code.co_name == "__init__":
-            return _file(following).endswith("transportable_object.py")
-        trace = following
-    return False

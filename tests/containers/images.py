@@ -14,12 +14,12 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
-from importlib.metadata import requires, version
+from importlib.metadata import version
 from pathlib import Path
 
 import docker
 
-from covalent_awsbatch_plugin.electron.request import BOUNDS, REQUIREMENTS
+from covalent_awsbatch_plugin.aws.model.requirements import REQUIREMENTS, bounds, exact
 from tests.pythons import OURS, Python
 
 from . import rootfs
@@ -128,9 +128,7 @@ def owned_by_root(member: tarfile.TarInfo) -> tarfile.TarInfo:
 @lru_cache
 def requirements() -> tuple[str, ...]:
     """Return what a job would install: exact releases, and bounds on others."""
-    ours = requires("covalent-awsbatch-plugin") or []
-    bounds = (line for line in ours if line.startswith(BOUNDS) and ";" not in line)
-    return (*map(pinned, REQUIREMENTS), *bounds)
+    return (*exact(), *bounds())
 
 
 def pinned(name: str) -> str:

@@ -2,31 +2,26 @@
 
 from __future__ import annotations
 
+import ast
 import base64
 import io
+import json
 import zipfile
 import zlib
+from collections.abc import Iterator
 from functools import lru_cache
+from importlib.metadata import files as distribution_files
 from importlib.resources import files
+from pathlib import PurePosixPath
 
 from ...protocol import exit_codes
+from .requirements import on_demand
 
-# The worker, and what it shares with the server.
-ARCHIVED = (
-    "job/__init__.py",
-    "job/output.py",
-    "job/scratch.py",
-    "job/supervisor.py",
-    "job/task_process.py",
-    "job/tracebacks.py",
-    "protocol/__init__.py",
-    "protocol/env_names.py",
-    "protocol/envelope.py",
-    "protocol/exit_codes.py",
-    "protocol/messages.py",
-    "protocol/s3_keys.py",
-    "protocol/summary.py",
-)
+# What the command itself carries; each may use what stands before it.
+COMMAND = ("s3_request", "bootstrap")
+
+# The archive's packages of ours.
+ARCHIVED = ("job", "protocol")
 
 # A shell finds the Python, which runs what stands behind it: the packed bootstrap ($0).
 SHELL = (
@@ -42,25 +37,88 @@ SHELL = (
 @lru_cache(maxsize=1)
 def worker_archive() -> bytes:
     """Return the worker's archive, a zip: the same bytes on every call and machine."""
-    package = files("covalent_awsbatch_plugin")
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
-        archive.writestr(_entry("__init__.py"), "")
-        for name in ARCHIVED:
-            archive.writestr(_entry(name), (package / name).read_text("utf-8"))
+        for name, content in [*_worker(), *_cloudpickle()]:
+            entry = zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0))
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            archive.writestr(entry, content)
     return buffer.getvalue()
 
 
-def _entry(name: str) -> zipfile.ZipInfo:
-    entry = zipfile.ZipInfo(f"covalent_awsbatch_worker/{name}", date_time=(1980, 1, 1, 0, 0, 0))
-    entry.compress_type = zipfile.ZIP_DEFLATED
-    return entry
+def _worker() -> Iterator[tuple[str, str]]:
+    """Yield the worker's modules, and what is to be installed for user code that imports it."""
+    package, worker = files("covalent_awsbatch_plugin"), "covalent_awsbatch_worker"
+    yield f"{worker}/__init__.py", ""
+    for room in ARCHIVED:
+        for file in sorted((package / room).iterdir(), key=lambda file: file.name):
+            if file.name.endswith(".py") and file.name.removesuffix(".py") not in COMMAND:
+                yield f"{worker}/{room}/{file.name}", file.read_text("utf-8")
+    yield f"{worker}/job/requirements.json", json.dumps(on_demand())
+
+
+def _cloudpickle() -> Iterator[tuple[str, str]]:
+    """Yield the modules of this machine's cloudpickle, and the licence they come with."""
+    for file in sorted(distribution_files("cloudpickle") or ()):
+        path = PurePosixPath(file)
+        if path.suffix == ".py" or "LICENSE" in path.name:
+            yield str(path), file.read_text("utf-8")
 
 
 @lru_cache(maxsize=1)
 def worker_command() -> tuple[str, ...]:
-    """Return the command of every job: about 2.5 KB, since each DescribeJobs repeats it."""
-    bootstrap = (files("covalent_awsbatch_plugin") / "job" / "bootstrap.py").read_bytes()
-    packed = base64.b64encode(zlib.compress(bootstrap, 9)).decode("ascii")
+    """Return the command of every job: a few KB, since each DescribeJobs repeats it."""
+    room = files("covalent_awsbatch_plugin") / "job"
+    source = "\n".join(_condense((room / f"{name}.py").read_text("utf-8")) for name in COMMAND)
+    packed = base64.b64encode(zlib.compress(source.encode("utf-8"), 9)).decode("ascii")
     unpack = f"import base64, zlib; exec(zlib.decompress(base64.b64decode('{packed}')))"
     return ("sh", "-c", SHELL, unpack)
+
+
+def _condense(source: str) -> str:
+    """Return a module's code without what only its readers need, to be put behind others.
+
+    Indentation becomes one space a level; no text is changed by that, since each is on one line.
+    """
+    code = ast.unparse(ast.fix_missing_locations(_Condenser().visit(ast.parse(source))))
+    lines = code.splitlines()
+    return "\n".join(" " * ((len(x) - len(x.lstrip())) // 4) + x.lstrip() for x in lines)
+
+
+class _Condenser(ast.NodeTransformer):
+    """Removes docstrings, annotations, what is for type checkers, and imports of our own."""
+
+    def visit_ImportFrom(self, node: ast.ImportFrom) -> ast.AST | None:
+        return None if node.level or node.module == "__future__" else node
+
+    def visit_If(self, node: ast.If) -> ast.AST | None:
+        if ast.unparse(node.test) == "TYPE_CHECKING":
+            return None
+        return self.generic_visit(node)
+
+    def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.AST | None:
+        if node.value is None:
+            return None
+        return ast.Assign([node.target], node.value, lineno=node.lineno)
+
+    def visit_arg(self, node: ast.arg) -> ast.AST:
+        node.annotation = None
+        return node
+
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
+        node.returns = None
+        return self._without_docstring(node)
+
+    def visit_ClassDef(self, node: ast.ClassDef) -> ast.AST:
+        return self._without_docstring(node)
+
+    def visit_Module(self, node: ast.Module) -> ast.AST:
+        return self._without_docstring(node)
+
+    def _without_docstring(self, node: ast.FunctionDef | ast.ClassDef | ast.Module) -> ast.AST:
+        if ast.get_docstring(node, clean=False) is not None:
+            node.body = node.body[1:]
+        self.generic_visit(node)
+        if not node.body and not isinstance(node, ast.Module):
+            node.body = [ast.Pass()]
+        return node

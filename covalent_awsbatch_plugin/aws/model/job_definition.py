@@ -27,8 +27,6 @@ class DefinitionSpec:
         log_group: The log group of the job's output.
         region: The log group's region.
         python: The Python minor version that the worker needs.
-        requirements: What the worker needs, such as ``boto3==1.40.0``.
-        bounds: Further bounds for pip, where it has to install requirements.
         environment: The user's environment variables.
         container_properties: The user's container properties, merged over ours.
         tags: The user's tags.
@@ -41,8 +39,6 @@ class DefinitionSpec:
     log_group: str
     region: str
     python: str
-    requirements: tuple[str, ...]
-    bounds: tuple[str, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
     container_properties: Mapping[str, Any] = field(default_factory=dict)
     tags: Mapping[str, str] = field(default_factory=dict)
@@ -98,8 +94,6 @@ def container_environment(
         **{pair["name"]: pair.get("value", "") for pair in theirs},
         **spec.environment,
         env_names.ENV_PYTHON: spec.python,
-        env_names.ENV_REQUIREMENTS: " ".join(spec.requirements),
-        env_names.ENV_BOUNDS: " ".join(spec.bounds),
     }
 
 

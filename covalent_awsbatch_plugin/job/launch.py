@@ -1,0 +1,66 @@
+"""What the job's command calls in the worker's archive: it starts the worker's two processes."""
+
+from __future__ import annotations
+
+import os
+import site
+import sys
+import tempfile
+from pathlib import Path
+
+from . import supervisor
+from .bucket import Bucket, Requests, encryption_headers
+
+
+def main(scratch: str, requests: Requests) -> int:
+    """Start the task's process and supervise it; return the job's exit code.
+
+    Args:
+        scratch: A private folder, removed at the end.
+        requests: What sends requests to the task's bucket.
+    """
+    ensure_home(scratch)
+    out, err, go = os.pipe(), os.pipe(), os.pipe()
+    # Before there are any threads: a fork copies none of them.
+    child = os.fork()
+    if not child:
+        sys.exit(become_task(scratch, out, err, go))
+    for end in (out[1], err[1], go[0]):
+        os.close(end)
+    bucket = Bucket(requests, encryption_headers(os.environ))
+    return supervisor.main(scratch, bucket, child, (out[0], err[0]), go[1])
+
+
+def become_task(
+    scratch: str, out: tuple[int, int], err: tuple[int, int], go: tuple[int, int]
+) -> int:
+    """Write to the supervisor instead of the log, and run the task once it is in ``scratch``."""
+    os.close(go[1])
+    for (read, write), target in ((out, 1), (err, 2)):
+        os.close(read)
+        os.dup2(write, target)
+        os.close(write)
+    from . import task_process
+
+    return task_process.run_task(scratch, go[0])
+
+
+def ensure_home(scratch: str) -> None:
+    """Give the job a home it can write: pip and Covalent keep files there."""
+    home = os.environ.get("HOME", "")
+    if not (home and home != "/" and is_writable(home)):
+        os.environ["HOME"] = scratch
+        site.USER_BASE = site.USER_SITE = None
+    if site.ENABLE_USER_SITE is not False:
+        user_site = Path(site.getusersitepackages())
+        user_site.mkdir(parents=True, exist_ok=True)
+        site.addsitedir(str(user_site))
+
+
+def is_writable(folder: str) -> bool:
+    """Tell whether files can be made in ``folder``."""
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            return True
+    except OSError:
+        return False

@@ -1,0 +1,197 @@
+"""Covalent and boto3 for user code that imports them, in images that have neither.
+
+A plain task needs neither, so neither is installed before it starts. A finder at the end of
+``sys.meta_path`` knows their names: ``importlib.util.find_spec`` finds them, and an import
+installs them at the Covalent server's versions. Covalent is always imported without its executor
+plugins: they take longer than Covalent itself, and a broken one would break the import.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import importlib
+import json
+import os
+import pkgutil
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec, PathFinder
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from ..protocol import messages
+
+# Of what is imported, what is installed: names of distributions.
+PROVIDES = {
+    "covalent": "covalent",
+    "covalent_dispatcher": "covalent",
+    "boto3": "boto3",
+    "botocore": "boto3",
+    "s3transfer": "boto3",
+}
+PLUGINS = "COVALENT_PLUGIN_LOAD"
+
+
+class CannotInstall(ModuleNotFoundError):
+    """What is imported is not in the image and could not be installed."""
+
+
+class OnDemand(MetaPathFinder):
+    """Finds Covalent and boto3, and installs them when they are imported.
+
+    Args:
+        requirements: What to install, by distribution: arguments of pip.
+        lock: A file that keeps two processes of a task from installing at once.
+    """
+
+    def __init__(self, requirements: dict[str, list[str]], lock: Path) -> None:
+        self._requirements = requirements
+        self._lock = lock
+
+    def find_spec(
+        self,
+        fullname: str,
+        path: Sequence[str] | None = None,
+        target: ModuleType | None = None,
+    ) -> ModuleSpec | None:
+        """Find a module that can be installed, without installing it."""
+        if path is not None or PROVIDES.get(fullname) not in self._requirements:
+            return None
+        return ModuleSpec(fullname, _Installing(self))
+
+    def install(self, name: str) -> ModuleSpec:
+        """Install what provides a module, unless another process did meanwhile; return its spec.
+
+        Raises:
+            CannotInstall: It is not there afterwards.
+        """
+        distribution = PROVIDES[name]
+        with self._one_at_a_time():
+            found = _find(name)
+            if found is None:
+                pip_install(self._requirements[distribution])
+                found = _find(name)
+        if found is None:
+            raise CannotInstall(
+                f"this image lacks {distribution}, which the task imports, and pip could not "
+                "install it (its output is above). Give the job a way to a package index, or use "
+                "an image that has it: 'covalent-awsbatch image' makes one.",
+                name=name,
+            )
+        return found
+
+    @contextlib.contextmanager
+    def _one_at_a_time(self) -> Iterator[None]:
+        with self._lock.open("w") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield
+
+
+class _Installing(Loader):
+    """Installs a module, then leaves its place to the module's own loader."""
+
+    def __init__(self, finder: OnDemand) -> None:
+        self._finder = finder
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType | None:
+        found = self._finder.install(spec.name)
+        vars(spec).update(vars(found))
+        assert spec.loader is not None  # noqa: S101 - packages that are found have one
+        return spec.loader.create_module(spec)
+
+    def exec_module(self, module: ModuleType) -> None:
+        """Never called: the import goes on with the loader that ``create_module`` put in place."""
+
+
+class WithoutPlugins(MetaPathFinder):
+    """Has Covalent imported without its executor plugins, and told of the task's node.
+
+    Args:
+        task: What ``ct.get_context`` is to name.
+    """
+
+    def __init__(self, task: messages.Task) -> None:
+        self._task = task
+
+    def find_spec(
+        self,
+        fullname: str,
+        path: Sequence[str] | None = None,
+        target: ModuleType | None = None,
+    ) -> ModuleSpec | None:
+        """Find Covalent where it is installed."""
+        found = PathFinder.find_spec(fullname) if fullname == "covalent" else None
+        if found is not None and found.loader is not None:
+            found.loader = _WithoutPlugins(found.loader, self._task)
+        return found
+
+
+class _WithoutPlugins(Loader):
+    def __init__(self, loader: Loader, task: messages.Task) -> None:
+        self._loader = loader
+        self._task = task
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType | None:
+        return self._loader.create_module(spec)
+
+    def exec_module(self, module: ModuleType) -> None:
+        assert module.__spec__ is not None  # noqa: S101 - as of every module that is imported
+        module.__spec__.loader = module.__loader__ = self._loader
+        with without_plugins():
+            self._loader.exec_module(module)
+        if self._task.call.function.kind == "transportable":
+            context: Any = importlib.import_module("covalent.executor.utils.context")
+            context.current_context = context.Context(
+                dispatch_id=self._task.dispatch_id, task_id=self._task.node_id
+            )
+
+
+@contextlib.contextmanager
+def without_plugins() -> Iterator[None]:
+    """Have Covalent, where it is imported meanwhile, not load executor plugins."""
+    before = os.environ.get(PLUGINS)
+    os.environ[PLUGINS] = "false"
+    try:
+        yield
+    finally:
+        del os.environ[PLUGINS]
+        if before is not None:
+            os.environ[PLUGINS] = before
+
+
+def _find(name: str) -> ModuleSpec | None:
+    importlib.invalidate_caches()
+    for finder in sys.meta_path:
+        if not isinstance(finder, OnDemand) and (found := finder.find_spec(name, None)):
+            return found
+    return None
+
+
+def pip_install(requirements: list[str]) -> bool:
+    """Install with pip, which writes to this process's output only if it fails."""
+    command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-input"]
+    command += ["--disable-pip-version-check", "--root-user-action=ignore", "--retries=2"]
+    # What is imported is compiled then, once; all the rest would take half of pip's time.
+    command += ["--no-compile"]
+    environment = {**os.environ, "PIP_BREAK_SYSTEM_PACKAGES": "1"}
+    done = subprocess.run(
+        command + requirements, env=environment, stdin=subprocess.DEVNULL, check=False
+    )
+    return done.returncode == 0
+
+
+def read_requirements() -> dict[str, list[str]]:
+    """Return what to install for each distribution; the server writes it into the archive."""
+    content = pkgutil.get_data(__package__, "requirements.json")
+    requirements: dict[str, list[str]] = json.loads(content or b"{}")
+    return requirements
+
+
+def activate(requirements: dict[str, list[str]], folder: Path, task: messages.Task) -> None:
+    """Have Covalent and boto3 installed when they are imported."""
+    sys.meta_path.insert(0, WithoutPlugins(task))
+    sys.meta_path.append(OnDemand(requirements, folder / "installing"))
