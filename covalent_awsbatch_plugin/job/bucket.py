@@ -135,10 +135,12 @@ class Bucket:
 
         starts = range(0, path.stat().st_size, length)
         parts = _each([(start, number) for number, start in enumerate(starts, 1)], store)
-        body = f"<CompleteMultipartUpload>{''.join(parts)}</CompleteMultipartUpload>".encode()
+        root = 'CompleteMultipartUpload xmlns="http://s3.amazonaws.com/doc/2006-03-01/"'
+        body = f"<{root}>{''.join(parts)}</CompleteMultipartUpload>".encode()
+        headers = [("content-type", "application/xml")]
         # S3 may take long over this, so it sends its status, 200, before it knows the end.
         for last in (False, False, True):
-            _, content = self._requests.send("POST", key, upload_id, body=body)
+            _, content = self._requests.send("POST", key, upload_id, headers, body)
             if b"<Error>" not in content:
                 return
             if last:
