@@ -74,6 +74,26 @@ class ImageFailed(BatchTaskError):
     """The job's image could not be pulled or started."""
 
 
+class ContainerFailed(BatchTaskError):
+    """The job's container could not be created or started."""
+
+
+class RoleNotAssumed(BatchTaskError):
+    """ECS could not assume a role of the job."""
+
+
+class LogUnavailable(BatchTaskError):
+    """The job's container could not be started, as its log could not be opened."""
+
+
+class SecretsUnavailable(BatchTaskError):
+    """The job's container could not be started, as its secrets could not be read."""
+
+
+class DiskFull(BatchTaskError):
+    """The disk of the job's host is full."""
+
+
 class DockerFailed(BatchTaskError):
     """Docker on the job's host failed."""
 
@@ -87,22 +107,26 @@ class NeverStarted(BatchTaskError):
 
 
 class JobTerminated(BatchTaskError):
-    """The job was ended by someone else than Covalent."""
+    """The job was terminated outside Covalent."""
 
 
 class OutcomeMissing(BatchTaskError):
-    """The job ended, but left no word of how its task ended."""
+    """The job finished without writing a result."""
+
+
+class OutcomeNotStored(BatchTaskError):
+    """The task ran, but the job could not store its outcome in S3."""
 
 
 class OutcomeUnreadable(BatchTaskError):
-    """What the job left in S3 is not an outcome."""
+    """The outcome object in S3 is unreadable."""
 
 
 class JobVanished(BatchTaskError):
-    """AWS Batch does not know the job any more, and it left no outcome."""
+    """AWS Batch does not know the job any more, and it wrote no outcome."""
 
 
-# ---- What AWS answered
+# ---- What AWS refused
 
 
 class AWSError(BatchTaskError):
@@ -126,4 +150,4 @@ class ResourceMissing(AWSError):
 
 
 class AWSUnavailable(AWSError):
-    """AWS could not be reached, or kept answering that it is busy."""
+    """AWS could not be reached, or kept refusing requests as it was busy."""

@@ -18,12 +18,13 @@ class Case:
     Attributes:
         job_id: The job's id.
         job: Its last description; None where Batch does not know it any more.
-        outcome: What its worker left, if it did.
+        outcome: What its worker stored, if it did.
         unreadable: Why what is in the outcome's place is none.
         time_limit: Seconds an attempt could take.
         memory: GB the task asked for.
         python: The Python minor version that the task needs.
         bucket: The bucket of the task.
+        region: The region of the job.
         logs: The ends of the attempts' logs, by log stream.
         links: The console's addresses of the log streams.
     """
@@ -36,6 +37,7 @@ class Case:
     memory: float = 0.0
     python: str = ""
     bucket: str = ""
+    region: str = ""
     logs: Mapping[str, list[str]] = field(default_factory=dict)
     links: Mapping[str, str] = field(default_factory=dict)
 

@@ -12,4 +12,6 @@ EXIT_NOT_SERIALIZABLE = 211
 EXIT_NO_PERMISSION = 212
 EXIT_BAD_TASK = 213
 EXIT_NO_PYTHON = 214
+# The task ran, but its outcome could not be stored.
+EXIT_NOT_STORED = 215
 NEVER_RETRIED = "21*"

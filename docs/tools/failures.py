@@ -1,7 +1,7 @@
 """Makes the page ``docs/failures.md``: every kind of failure with the text that it produces.
 
-Each text is what ``diagnosis.diagnose`` says of a representative case, or what ``aws.failures``
-makes of an answer of AWS, so the page cannot say anything that the plugin does not.
+Each text is what ``diagnosis.diagnose`` makes of a representative case, or ``aws_errors`` of a
+response of AWS: every rule of the diagnosis brings its own.
 """
 
 from __future__ import annotations
@@ -17,7 +17,9 @@ from covalent_awsbatch_plugin.aws.calls.aws_errors import classify, translate
 from covalent_awsbatch_plugin.aws.jobs.logs import console_link
 from covalent_awsbatch_plugin.aws.model.description import Attempt, JobDescription
 from covalent_awsbatch_plugin.errors import BatchTaskError
-from covalent_awsbatch_plugin.failures.diagnosis import Case, diagnose
+from covalent_awsbatch_plugin.failures.diagnosis import diagnose
+from covalent_awsbatch_plugin.failures.evidence import Case
+from covalent_awsbatch_plugin.failures.rules import DECIDED, OUT_OF_MEMORY, RULES, Rule
 from covalent_awsbatch_plugin.options import resolution
 from covalent_awsbatch_plugin.options.table import BY_NAME
 from covalent_awsbatch_plugin.protocol import exit_codes, messages
@@ -61,13 +63,14 @@ print(node["stderr"])
 ```
 
 This page is made from the code by `python docs/tools/write.py`: the texts are those of the plugin,
-for a job that asked for 3.75 GB and 300 seconds. What AWS says in them is as AWS documents it.
+for a job that asked for 3.75 GB and 300 seconds. AWS's words in them are as AWS documents them, or
+as users have reported them.
 
-## What is waited out
+## What is retried
 
-Not every trouble ends a task. Throttling, server errors and lost connections are waited out with
-growing pauses, for an hour while tasks run, or for 20 seconds when nothing has succeeded yet, and
-told once in the Covalent server's log. Credentials that expire while tasks run are looked for
+Not every trouble ends a task. Throttling, server errors and lost connections are retried with
+backoff, for an hour while tasks run, or for 20 seconds when nothing has succeeded yet, and
+logged once in the Covalent server's log. Credentials that expire while tasks run are looked for
 again until there are new ones. A submission whose answer was lost is looked for by the job's name
 before it is repeated.
 
@@ -127,6 +130,7 @@ def _diagnosed(
         memory=BY_NAME["memory"].default,
         python="3.11",
         bucket=BUCKET,
+        region="us-east-1",
         logs={stream: list(log) for stream in streams},
         links=dict.fromkeys(streams, LINK),
     )
@@ -145,6 +149,14 @@ def _of_the_task() -> Iterator[Example]:
         "The traceback stands before it.",
     )
     yield Example(
+        "The job lacks a package",
+        _diagnosed(
+            _job(exit_code=exit_codes.EXIT_RAISED),
+            Outcome(messages.RAISED, error="ModuleNotFoundError: No module named 'sklearn'"),
+        ),
+        "The traceback shows which part of the task needed it.",
+    )
+    yield Example(
         "The result cannot be pickled",
         _diagnosed(
             _job(exit_code=exit_codes.EXIT_NOT_SERIALIZABLE),
@@ -161,87 +173,61 @@ def _of_the_task() -> Iterator[Example]:
             Outcome(messages.KILLED, exit_code=139, error="It was ended by SIGSEGV"),
         ),
     )
+    killed = Outcome(messages.KILLED, exit_code=137, error="It was ended by SIGKILL")
     yield Example(
-        "Out of memory",
-        _diagnosed(
-            _job(exit_code=137, reason="OutOfMemoryError: Container killed due to memory usage"),
-            log=("Loading the matrix", "Inverting the matrix"),
-        ),
+        "The task's process was killed",
+        _diagnosed(_job(exit_code=137), replace(killed, peak_memory=2**28)),
+        "Only a peak near the limit, or AWS's word, makes it a lack of memory.",
     )
-    yield Example(
-        "Time limit",
-        _diagnosed(
-            _job(status_reason="Job attempt duration exceeded timeout", exit_code=137),
-            log=("step 1 of 900", "step 2 of 900"),
-        ),
+    yield _of_rule(OUT_OF_MEMORY)
+    yield from (_of_rule(rule) for rule in DECIDED if rule.error is errors.TimeLimitExceeded)
+
+
+def _of_rule(rule: Rule) -> Example:
+    """Return the example that a rule brings along."""
+    status_reason, reason = rule.example
+    waits = rule.status == "RUNNABLE"
+    logged = bool(rule.exit_codes)
+    job = _job(
+        status=rule.status,
+        status_reason=status_reason,
+        reason=reason,
+        exit_code=rule.exit_codes[0] if rule.exit_codes else None,
+        log_stream=STREAM if logged else "",
+        **({"attempts": ()} if waits else {}),
     )
-    yield Example(
-        "Another Python",
-        _diagnosed(_job(exit_code=exit_codes.EXIT_PYTHON_MISMATCH, image="python:3.9")),
-    )
+    log = (rule.example_log,) if rule.example_log else ()
+    return Example(rule.title, _diagnosed(job, log=log), REMARKS.get(rule.title, ""))
+
+
+REMARKS = {
+    "Host lost": "Also when spot capacity is taken back. No attempt has an exit code then.",
+    "The job can never start: its resources": "The plugin ends the job when AWS Batch has "
+    "reported this for `misconfiguration_timeout` seconds without a break: it would wait for "
+    "ever, and hold up those behind it.",
+}
 
 
 def _of_the_job() -> Iterator[Example]:
-    lost = Attempt(status_reason="Host EC2 (instance i-0f2e4d6c8b0a19283) terminated.")
+    shown_above = (OUT_OF_MEMORY.title, "Time limit")
+    yield from (_of_rule(rule) for rule in RULES if rule.title not in shown_above)
     yield Example(
-        "Host lost",
-        _diagnosed(_job(status_reason=lost.status_reason, log_stream="", attempts=(lost,) * 3)),
-        "Also when spot capacity is taken back. No attempt has an exit code then.",
-    )
-    reason = "CannotPullContainerError: pull access denied for my-image"
-    yield Example(
-        "The image cannot be pulled",
-        _diagnosed(_job(reason=reason, image="my-image", log_stream="")),
-    )
-    yield Example("The image has no Python", _diagnosed(_job(exit_code=exit_codes.EXIT_NO_PYTHON)))
-    yield Example(
-        "Docker failed on the host",
-        _diagnosed(
-            _job(
-                reason="DockerTimeoutError: Could not transition to started; timed out after "
-                "waiting 4m0s"
-            )
-        ),
-    )
-    yield Example(
-        "The container could not get ready",
-        _diagnosed(
-            _job(exit_code=exit_codes.EXIT_START_FAILED),
-            log=("ERROR: No matching distribution found for covalent==0.240.0",),
-        ),
-    )
-    yield Example(
-        "The job may not use the bucket",
-        _diagnosed(_job(exit_code=exit_codes.EXIT_NO_PERMISSION)),
-    )
-    yield Example(
-        "The job can never start",
-        _diagnosed(
-            _job(
-                status="RUNNABLE",
-                status_reason="MISCONFIGURATION:JOB_RESOURCE_REQUIREMENT - The job resource "
-                "requirement (vCPU/memory/GPU) is higher than that can be met by the CE(s) "
-                "attached to the job queue.",
-                attempts=(),
-                log_stream="",
-            )
-        ),
-        "The plugin ends the job: it would wait for ever, and hold up those behind it.",
-    )
-    yield Example(
-        "Somebody ended the job",
+        "A person or a program ended the job",
         _diagnosed(_job(status_reason="Stopped by the night watch", terminated=True)),
         "A job that Covalent cancelled makes its node CANCELLED, without an error.",
     )
-    yield Example("No outcome", _diagnosed(_job(exit_code=0, status="SUCCEEDED")))
     yield Example(
-        "What is in the bucket is no outcome",
-        _diagnosed(_job(exit_code=0), unreadable="it does not start as an envelope does"),
+        "Words that the plugin does not know",
+        _diagnosed(_job(status_reason="A reason that is new", exit_code=3)),
+    )
+    yield Example(
+        "The outcome object is unreadable",
+        _diagnosed(_job(exit_code=0), unreadable="it has no valid header"),
     )
     yield Example("Batch has forgotten the job", _diagnosed(None))
 
 
-# ---- What AWS answered
+# ---- What AWS refused
 
 
 def _answered(
@@ -342,7 +328,7 @@ def _of_options() -> Iterator[Example]:
 SECTIONS = (
     ("What the task did", _of_the_task),
     ("What happened to its job", _of_the_job),
-    ("What AWS answered", _of_aws),
+    ("What AWS refused", _of_aws),
     ("Before anything is sent", _of_options),
 )
 

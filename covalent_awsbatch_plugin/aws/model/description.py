@@ -24,6 +24,9 @@ NEVER_FITS = (
 
 DESCRIBE_LIMIT = 100
 
+# How the reason begins that AWS shows for a job that Covalent cancelled.
+CANCELLED = "Cancelled by Covalent:"
+
 
 @dataclass(frozen=True)
 class Attempt:
@@ -109,8 +112,13 @@ def parse_job(described: Mapping[str, Any]) -> JobDescription:
         memory_mib=_memory(container),
         image=container.get("image") or "",
         name=described.get("jobName") or "",
-        terminated=bool(described.get("isTerminated") or described.get("isCancelled")),
+        terminated=_was_terminated(described),
     )
+
+
+def _was_terminated(described: Mapping[str, Any]) -> bool:
+    flagged = bool(described.get("isTerminated") or described.get("isCancelled"))
+    return flagged or (described.get("statusReason") or "").startswith(CANCELLED)
 
 
 def _parse_attempt(attempt: Mapping[str, Any]) -> Attempt:

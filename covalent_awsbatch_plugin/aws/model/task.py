@@ -12,16 +12,13 @@ from typing import Any, TypeVar
 
 from ...protocol import env_names, messages, s3_keys
 from .access import Identity
-from .description import JobDescription
+from .description import CANCELLED, JobDescription
 from .encryption import DEFAULT_ENCRYPTION, Encryption
 from .job_command import worker_archive
 from .job_definition import DefinitionSpec
 from .submission import JobSpec, job_name, job_tags
 
 T = TypeVar("T")
-
-# How the reason begins that AWS shows for a cancelled job.
-CANCELLED = "Cancelled by Covalent:"
 
 
 @dataclass(frozen=True)
@@ -171,8 +168,8 @@ def cancel_reason(dispatch_id: str, node_id: int) -> str:
 
 
 def was_cancelled(job: JobDescription | None) -> bool:
-    """Tell whether Covalent had a job ended, perhaps through another node's executor."""
-    return job is not None and job.terminated and job.status_reason.startswith(CANCELLED)
+    """Return whether Covalent had a job ended, perhaps through another node's executor."""
+    return job is not None and job.status_reason.startswith(CANCELLED)
 
 
 def worker_key(dispatch_id: str) -> str:
