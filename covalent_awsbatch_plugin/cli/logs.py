@@ -1,142 +1,143 @@
-"""``covalent-awsbatch logs``: what a task wrote, from CloudWatch."""
+"""``covalent-awsbatch logs``: what tasks wrote, from CloudWatch."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import click
 
-from ..aws.calls.aws_errors import code_of
 from .shared.account import Account, account_options, connect_from
 from .shared.errors import Refusal, WrongCall
 from .shared.job_facts import JobFacts
 from .shared.job_queue import existing_queue, queue_name, queue_option
-from .shared.job_search import (
-    Selection,
-    find_jobs,
-    none_found,
-    one_dispatch,
-    parse_selection,
-    refreshed,
-)
-from .shared.screen import harmless
-
-# Seconds between two looks; CloudWatch allows an account about ten a second.
-LOOK_EVERY = 2.0
-LOOK_EVERY_LOCALLY = 0.2
-
-# Seconds for which an ended job's log may still be filling up.
-LATE_EVENTS = 5.0
+from .shared.job_search import find_jobs, none_found, one_dispatch, parse_selection
+from .shared.job_view import Reader
+from .shared.log_events import Event, StreamReader, read_streams
+from .shared.log_follower import Follower
+from .shared.screen import harmless, styled
 
 
 @click.command()
 @click.argument("dispatch_id")
 @account_options
 @queue_option
-@click.option("-f", "--follow", is_flag=True, help="Go on until the task has ended.")
+@click.option("-f", "--follow", is_flag=True, help="Go on until the tasks have ended.")
+@click.option("--failed", is_flag=True, help="Only of tasks that failed.")
 @click.option("--attempt", type=click.IntRange(1), help="The attempt's number.  [default: last]")
-def logs(dispatch_id: str, follow: bool, attempt: int | None, **options: Any) -> None:
-    """Print the log of a task: of DISPATCH_ID:NODE, or of DISPATCH_ID's only task."""
-    selection = parse_selection(dispatch_id)
+def logs(
+    dispatch_id: str, follow: bool, failed: bool, attempt: int | None, **options: Any
+) -> None:
+    """Print what the task DISPATCH_ID:NODE wrote, or all tasks of DISPATCH_ID.
+
+    Lines of several tasks are in order of time, each after its node's number and function. With
+    --follow, changes of a task's state are printed to standard error, with the reason.
+    """
+    selection = parse_selection(dispatch_id, ["failed"] if failed else [])
     account, name = connect_from(options), queue_name(options)
-    existing_queue(account, name)
-    job = _one_job(account, name, selection)
-    while follow and not job.streams and not job.finished:
-        time.sleep(_pause(account))
-        job = refreshed(account, job)
-    stream = _stream(job, attempt)
-    for line in _follow(account, job, stream) if follow else _lines(account, job, stream):
-        click.echo(harmless(line))
-
-
-def _one_job(account: Account, queue: str, selection: Selection) -> JobFacts:
-    found = find_jobs(account, queue, selection, recent=0)
+    queue = existing_queue(account, name)
+    found = find_jobs(account, queue.name, selection)
     if not found:
-        raise none_found(selection, queue, account)
-    one_dispatch(found, selection.dispatch)
-    nodes = sorted({job.node for job in found}, key=lambda node: (len(node), node))
-    if len(nodes) > 1:
-        raise WrongCall(
-            f"The dispatch has jobs of {len(nodes)} nodes: {', '.join(nodes)}.",
-            f"name one: 'covalent-awsbatch logs {found[0].dispatch}:{nodes[0]}'.",
-        )
-    return found[0]
+        raise _none_failed(dispatch_id) if failed else none_found(selection, name, account)
+    one_dispatch(found, dispatch_id)
+    prefix = Prefix(found, always=follow and not selection.node)
+    reader = Reader(account, queue)
+    if attempt is not None:
+        job = _of_attempt(found, attempt)
+        _print_one(account, reader, job)
+    elif follow:
+        follower = Follower(account, reader, selection, _report)
+        for job, event in follower.events(found):
+            click.echo(prefix.of(job) + harmless(event.message))
+    elif len(found) == 1:
+        _print_one(account, reader, found[0])
+    else:
+        _print_all(account, found, prefix)
+    reader.notes.show()
 
 
-def _stream(job: JobFacts, attempt: int | None) -> str:
+class Prefix:
+    """What a line begins with, so that one sees whose it is: nothing for the only task."""
+
+    def __init__(self, jobs: Sequence[JobFacts], *, always: bool) -> None:
+        self._wanted = always or len(jobs) > 1
+        self._node = max(len(job.node) for job in jobs)
+        self._function = max(len(job.function) for job in jobs)
+
+    def of(self, job: JobFacts) -> str:
+        """Return the prefix of a task's lines."""
+        if not self._wanted:
+            return ""
+        name = f"{job.node:>{self._node}} {job.function:<{self._function}} |"
+        return styled(name, fg="cyan") + " "
+
+
+def _print_one(account: Account, reader: Reader, job: JobFacts) -> None:
     if not job.streams:
+        raise _without_log(reader, job)
+    stream = StreamReader(account, job.log_group, job.streams[-1])
+    for event in stream.new_events():
+        click.echo(harmless(event.message))
+    if not stream.exists and job.finished:
         raise Refusal(
-            f"The job is {job.status} and has no log yet.",
-            f"'covalent-awsbatch jobs {job.dispatch}' tells why; --follow waits for it.",
+            f"The log stream {job.streams[-1]} of {job.task} does not exist in {job.log_group}.",
+            "logs are deleted after the days that the log group keeps them; a container that "
+            f"never started has none ('covalent-awsbatch show {job.task}').",
         )
-    if attempt is None:
-        return job.streams[-1]
-    if attempt > len(job.streams):
+    if not stream.exists:
+        _report(f"{job.task} is {job.status} and has not written anything yet.")
+
+
+def _print_all(account: Account, jobs: Sequence[JobFacts], prefix: Prefix) -> None:
+    by_stream = {job.streams[-1]: job for job in jobs if job.streams}
+    if not by_stream:
+        states = ", ".join(sorted({job.status for job in jobs}))
+        raise Refusal(
+            f"None of the {len(jobs)} jobs has a log: they are {states}.",
+            f"'covalent-awsbatch jobs {jobs[0].dispatch}' has the reasons; --follow waits.",
+        )
+    events: Iterable[Event] = read_streams(account, by_stream.values())
+    for event in events:
+        click.echo(prefix.of(by_stream[event.stream]) + harmless(event.message))
+
+
+def _of_attempt(jobs: Sequence[JobFacts], attempt: int) -> JobFacts:
+    if len(jobs) > 1:
+        nodes = ", ".join(job.node for job in jobs[:20])
         raise WrongCall(
-            f"There is no attempt {attempt}; the task has had {len(job.streams)}.",
-            f"give --attempt a number from 1 to {len(job.streams)}.",
+            f"--attempt is for one task; the dispatch has jobs of {len(jobs)} nodes: {nodes}.",
+            f"name one: 'covalent-awsbatch logs {jobs[0].task} --attempt {attempt}'.",
         )
-    return job.streams[attempt - 1]
+    streams = jobs[0].streams
+    if attempt > len(streams):
+        raise WrongCall(
+            f"There is no log of an attempt {attempt}; the task has had {len(streams)}.",
+            f"give --attempt a number from 1 to {len(streams)}.",
+        )
+    return replace(jobs[0], streams=(streams[attempt - 1],))
 
 
-def _lines(account: Account, job: JobFacts, stream: str) -> Iterator[str]:
-    reader = _Reader(account, job.log_group, stream)
-    yield from reader.new_lines()
+def _without_log(reader: Reader, job: JobFacts) -> Refusal:
+    (view,) = reader.views([job])
+    if view.waiting:
+        return Refusal(
+            f"{job.task} is {job.status} and has no log yet. {view.waiting.sentence}",
+            f"'covalent-awsbatch logs {job.task} --follow' waits for it.",
+        )
+    if job.finished:
+        cause = f" ({view.cause})" if view.cause else ""
+        advice = view.error.advice if view.error else ""
+        return Refusal(
+            f"{job.task} has {job.status} without a log: its container never started{cause}.",
+            advice or f"'covalent-awsbatch show {job.task}' has what AWS tells of it.",
+        )
+    return Refusal(f"{job.task} is {job.status} and has no log yet.", "try again, or --follow.")
 
 
-def _follow(account: Account, job: JobFacts, stream: str) -> Iterator[str]:
-    """Yield lines as they come, until the job has ended and its last lines have arrived."""
-    reader = _Reader(account, job.log_group, stream)
-    ended_at: float | None = None
-    while True:
-        count = 0
-        for line in reader.new_lines():
-            count += 1
-            yield line
-        now = time.monotonic()
-        if ended_at is not None and not count and now - ended_at > _late(account):
-            return
-        if ended_at is None and refreshed(account, job).finished:
-            ended_at = now
-        time.sleep(_pause(account))
+def _none_failed(dispatch_id: str) -> Refusal:
+    return Refusal(f"No job of {dispatch_id} failed.", "leave out --failed to see all logs.")
 
 
-def _pause(account: Account) -> float:
-    return LOOK_EVERY_LOCALLY if account.access.endpoint_url else LOOK_EVERY
-
-
-def _late(account: Account) -> float:
-    return 2 * LOOK_EVERY_LOCALLY if account.access.endpoint_url else LATE_EVENTS
-
-
-class _Reader:
-    """Reads a log stream from where it stopped."""
-
-    def __init__(self, account: Account, group: str, stream: str) -> None:
-        self.client = account.client("logs")
-        self.request: dict[str, Any] = {
-            "logGroupName": group,
-            "logStreamName": stream,
-            "startFromHead": True,
-        }
-
-    def new_lines(self) -> Iterator[str]:
-        """Yield the lines that came since the last call; none where there is no stream yet."""
-        from botocore.exceptions import ClientError
-
-        while True:
-            try:
-                answer = self.client.get_log_events(**self.request)
-            except ClientError as error:
-                # A task that has not written anything has no stream.
-                if code_of(error) == "ResourceNotFoundException":
-                    return
-                raise
-            yield from (event["message"] for event in answer["events"])
-            token = answer["nextForwardToken"]
-            # CloudWatch says that there is no more by repeating the token.
-            if token == self.request.get("nextToken"):
-                return
-            self.request["nextToken"] = token
+def _report(line: str) -> None:
+    click.echo(styled(line, dim=True), err=True)

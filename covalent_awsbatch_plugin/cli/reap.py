@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import socket
 from typing import Any
 
 import click
 
-from ..aws.model.submission import tag_value
 from .cancel import end_jobs
 from .shared.account import account_options, connect_from
+from .shared.formats import count
 from .shared.job_facts import JobFacts
 from .shared.job_queue import existing_queue, queue_name, queue_option
 from .shared.job_search import find_unfinished, one_dispatch, parse_selection
 from .shared.screen import console
+from .shared.servers import is_of_this_host, server_is_gone
 
 
 @click.command()
@@ -24,7 +24,7 @@ from .shared.screen import console
     "--all",
     "everyones",
     is_flag=True,
-    help="Also jobs of servers elsewhere, which may be running.",
+    help="Also jobs of servers on other hosts, which may be running.",
 )
 @click.option(
     "--older-than",
@@ -39,8 +39,9 @@ def reap(
 ) -> None:
     """End jobs that a Covalent server left behind when it crashed.
 
-    Those whose server ran on this machine and is gone; with DISPATCH_ID[:NODE], that dispatch's
-    whatever server it was; with --all, every server's but those running on this machine.
+    By default: jobs of Covalent servers on this host that are no longer running. With
+    DISPATCH_ID[:NODE]: the jobs of that dispatch. With --all: also jobs of servers on other hosts.
+    What jobs of a crashed server have returned can be saved: see 'recover'.
     """
     selection = parse_selection(dispatch_id)
     account, name = connect_from(options), queue_name(options)
@@ -58,27 +59,14 @@ def reap(
 
 
 def left_behind(job: JobFacts, *, everyones: bool) -> bool:
-    """Tell whether a job's server is gone; of another machine's, whatever the caller thinks."""
-    host, _, process = job.server.rpartition(":")
-    if host != tag_value(socket.gethostname()):
-        return everyones
-    return not (process.isdigit() and _is_running(int(process), since=job.created))
-
-
-def _is_running(process: int, since: float) -> bool:
-    import psutil  # type: ignore[import-untyped]
-
-    try:
-        # A process that started after the job only bears the same number.
-        return bool(psutil.Process(process).create_time() <= since)
-    except psutil.NoSuchProcess:
-        return False
+    """Tell whether a job's server is gone; for other hosts' the caller decides."""
+    return server_is_gone(job) or (everyones and not is_of_this_host(job))
 
 
 def _others(unfinished: list[JobFacts], everyones: bool) -> str:
     if not unfinished or everyones:
         return ""
     return (
-        f" {len(unfinished)} jobs wait or run for servers that are running, or that run on other "
-        "machines, which cannot be told from here: see --all."
+        f" {count(len(unfinished), 'job')} of servers that are running or on other hosts wait or "
+        "run: see --all."
     )

@@ -30,14 +30,38 @@ def configuration_path() -> Path:
     return Path(folder) / "covalent.conf"
 
 
+def read_configuration() -> dict[str, Any]:
+    """Return all of Covalent's configuration; nothing where there is no file.
+
+    Raises:
+        Refusal: The file cannot be read, or is not TOML.
+    """
+    return _load(configuration_path())
+
+
 def read_section() -> dict[str, Any]:
     """Return the configured options of the executor; none where there is no file.
 
     Raises:
-        Refusal: The file is not TOML.
+        Refusal: The file cannot be read, is not TOML, or holds no such section.
     """
-    section = _load(configuration_path()).get("executors", {}).get(EXECUTOR, {})
-    return dict(section)
+    return dict(_section(read_configuration()))
+
+
+def _section(content: dict[str, Any]) -> dict[str, Any]:
+    """Return the section, which is made where there is none."""
+    found: dict[str, Any] = content
+    for depth, key in enumerate(("executors", EXECUTOR), 1):
+        found = found.setdefault(key, {})
+        if not isinstance(found, dict):
+            name = ".".join(("executors", EXECUTOR)[:depth])
+            raise Refusal(
+                f"Covalent's configuration {configuration_path()} has {name} = {found!r}, which "
+                "is not a section.",
+                f"remove that line, and put options of the executor under "
+                f"[executors.{EXECUTOR}]. Nothing was changed.",
+            )
+    return found
 
 
 def write_section(values: Mapping[str, Any]) -> Path | None:
@@ -79,7 +103,7 @@ def _replace(path: Path, values: Mapping[str, Any]) -> Path | None:
     import toml
 
     content = _load(path)
-    section = content.setdefault("executors", {}).setdefault(EXECUTOR, {})
+    section = _section(content)
     if all(key in section and section[key] == value for key, value in values.items()):
         return None
     section.update(values)
@@ -118,6 +142,18 @@ def _load(path: Path) -> dict[str, Any]:
         text = path.read_text("utf-8")
     except FileNotFoundError:
         return {}
+    except UnicodeDecodeError as error:
+        line = error.object[: error.start].count(b"\n") + 1
+        raise Refusal(
+            f"Covalent's configuration {path} is not UTF-8: line {line} has the byte "
+            f"{error.object[error.start]:#04x}.",
+            "save the file as UTF-8. Nothing was changed.",
+        ) from error
+    except OSError as error:
+        raise Refusal(
+            f"Covalent's configuration {path} cannot be read: {error.strerror}.",
+            "check the file's owner and permissions, or set COVALENT_CONFIG_DIR.",
+        ) from error
     try:
         return dict(toml.loads(text))
     # The parser raises IndexError for some of what it cannot read.

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 
 import click
 
-from .errors import refusal_for
+from .errors import Refusal, refusal_for
+from .screen import styled
 
 
 @dataclass
@@ -24,10 +25,12 @@ class Notes:
 
         try:
             yield
+        except Refusal as refusal:
+            self.add(f"Not shown: {what}. {refusal.message}")
         # An emulator's response may lack what AWS promises, or not be JSON.
         except (ClientError, BotoCoreError, LookupError, TypeError, ValueError) as error:
-            refusal = refusal_for(error)
-            reason = refusal.message if refusal else repr(error)
+            refused = refusal_for(error)
+            reason = refused.message if refused else repr(error)
             self.add(f"Not shown: {what}. {reason}")
 
     def add(self, line: str) -> None:
@@ -38,4 +41,4 @@ class Notes:
     def show(self) -> None:
         """Write the notes to standard error, below the report."""
         for line in self.lines:
-            click.secho(line, err=True, dim=True)
+            click.echo(styled(line, dim=True), err=True)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import os
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -14,6 +15,13 @@ def console(*, stderr: bool = False) -> Console:
     from rich.console import Console
 
     return Console(highlight=False, soft_wrap=True, stderr=stderr)
+
+
+def styled(text: str, **style: Any) -> str:
+    """Return ``text`` in a colour or weight of click's, unless the user wants none."""
+    import click
+
+    return text if os.environ.get("NO_COLOR") else click.style(text, **style)
 
 
 def table(*columns: str, title: str | None = None) -> Table:
