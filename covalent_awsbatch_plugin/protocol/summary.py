@@ -33,6 +33,7 @@ class Summary:
         cpu_seconds: Processor time of the task and its processes.
         peak_memory: The task's peak resident memory in bytes.
         error: One line: the exception's type and message, or what else went wrong.
+        logged: When CloudWatch received the line, in seconds since the epoch; 0 if not known.
     """
 
     status: str
@@ -41,6 +42,7 @@ class Summary:
     cpu_seconds: float
     peak_memory: int
     error: str = ""
+    logged: float = 0.0
 
 
 def format_summary(summary: Summary) -> str:

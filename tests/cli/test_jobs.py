@@ -202,13 +202,13 @@ def test_logs_of_each_attempt(user: CommandLine, dispatch: Dispatch) -> None:
     assert user("logs", task).out == "attempt 3\n"
     assert user("logs", task, "--attempt", "2").out == "attempt 2\n"
     done = user("logs", task, "--attempt", "4")
-    assert (done.code, "no attempt 4" in done.err) == (2, True)
+    assert (done.code, "no log of an attempt 4" in done.err) == (2, True)
 
 
 def test_logs_follows_until_the_end(user: CommandLine, dispatch: Dispatch, tmp_path: Path) -> None:
     go = tmp_path / "go"
     dispatch.submit(0, f"echo one; until [ -e {go} ]; do sleep 0.05; done; echo two")
-    with user.start("logs", dispatch.id, "--follow") as process:
+    with user.start("logs", f"{dispatch.id}:0", "--follow") as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "one\n"
         go.touch()
@@ -223,13 +223,78 @@ def test_logs_of_many_pages(user: CommandLine, dispatch: Dispatch) -> None:
     assert user("logs", dispatch.id).out.split() == [str(n) for n in range(1, 12001)]
 
 
-def test_logs_wants_one_node(user: CommandLine, dispatch: Dispatch) -> None:
-    for node in (2, 10):
-        dispatch.wait_for(dispatch.submit(node, "true"), "SUCCEEDED")
-    done = user("logs", dispatch.id)
-    assert done.code == 2
-    assert "nodes: 2, 10" in done.err
-    assert f"'covalent-awsbatch logs {dispatch.id}:2'" in done.err
+def test_logs_of_many_nodes_are_in_order_of_time(user: CommandLine, dispatch: Dispatch) -> None:
+    for node in (10, 2):
+        dispatch.wait_for(
+            dispatch.submit(node, f"echo {node} first; sleep 0.3; echo {node} second"), "SUCCEEDED"
+        )
+    lines = user("logs", dispatch.id).out.splitlines()
+    assert lines == [
+        "10 function_10 | 10 first",
+        "10 function_10 | 10 second",
+        " 2 function_2  | 2 first",
+        " 2 function_2  | 2 second",
+    ]
+    done = user("logs", dispatch.id, "--attempt", "1")
+    assert (done.code, "--attempt is for one task" in done.err) == (2, True)
+
+
+def test_logs_of_what_failed(user: CommandLine, dispatch: Dispatch) -> None:
+    dispatch.wait_for(dispatch.submit(1, "echo good"), "SUCCEEDED")
+    done = user("logs", dispatch.id, "--failed")
+    assert (done.code, "No job of" in done.err) == (1, True)
+    dispatch.wait_for(dispatch.submit(2, "echo bad; exit 3"), "FAILED")
+    assert user("logs", dispatch.id, "--failed").out == "bad\n"
+
+
+def test_logs_follows_many_nodes_and_reports_what_happens(
+    aws: Aws, user: CommandLine, dispatch: Dispatch, tmp_path: Path
+) -> None:
+    go = tmp_path / "go"
+    hold = f"echo in; until [ -e {go} ]; do sleep 0.05; done; echo out"
+    for node in range(aws.slots):
+        dispatch.wait_for(dispatch.submit(node, hold), "RUNNING")
+    dispatch.wait_for(dispatch.submit(9, "echo late; exit 3"), "RUNNABLE")
+    with user.start("logs", dispatch.id, "--follow") as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        reported = [process.stderr.readline() for _ in range(aws.slots + 1)]
+        assert "is RUNNABLE: It asks for" in reported[-1]
+        assert "Next in the queue." in reported[-1]
+        go.touch()
+        assert process.wait(60) == 0
+        lines = process.stdout.read().splitlines()
+        for node in range(aws.slots):
+            assert [line[-3:] for line in lines if line.startswith(f"{node} ")] == [" in", "out"]
+        assert "9 function_9 | late" in lines
+        rest = process.stderr.read()
+        assert "function_9 is RUNNING" in rest
+        assert "function_9 is FAILED after" in rest
+        assert "wrote no result (exit code 3)" in rest
+
+
+def test_logs_that_are_missing(aws: Aws, user: CommandLine, dispatch: Dispatch) -> None:
+    job = dispatch.submit(1, "echo here")
+    described = dispatch.wait_for(job, "SUCCEEDED")
+    options = described["container"]["logConfiguration"]["options"]
+    aws.client("logs").delete_log_stream(
+        logGroupName=options["awslogs-group"],
+        logStreamName=described["container"]["logStreamName"],
+    )
+    done = user("logs", f"{dispatch.id}:1")
+    assert (done.code, "does not exist" in done.err, done.out) == (1, True, "")
+    # What completes the list of jobs is missing, and the list is not.
+    assert user("jobs", dispatch.id).code == 0
+
+
+def test_logs_of_a_job_that_waits(aws: Aws, user: CommandLine, dispatch: Dispatch) -> None:
+    for node in range(aws.slots):
+        dispatch.wait_for(dispatch.submit(node, FOR_EVER), "RUNNING")
+    dispatch.wait_for(dispatch.submit(9, "true"), "RUNNABLE")
+    done = user("logs", f"{dispatch.id}:9")
+    assert done.code == 1
+    assert "is RUNNABLE and has no log yet. It asks for" in done.err
+    assert "--follow" in done.err
 
 
 # ---- cancel
@@ -298,7 +363,7 @@ def test_reap_ends_what_a_crashed_server_left(
     assert left in done.out
     assert "covalent-awsbatch reap" in dispatch.wait_for(left, "FAILED")["statusReason"]
     again = user("reap", "--yes")
-    assert "2 jobs wait or run for servers" in again.out
+    assert "2 jobs of servers that are running or on other hosts" in again.out
     assert user("reap", "--all", "--yes").code == 0
     dispatch.wait_for(elsewhere, "FAILED")
     assert dispatch.described(running)["status"] == "RUNNING"

@@ -6,6 +6,7 @@ They make a report more precise and are never a reason for it to fail.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from ...protocol.summary import MARK, Summary, parse_summary
 from .account import Account
@@ -24,5 +25,5 @@ def fetch_summaries(
         for event in read_streams(account, by_stream.values(), pattern=f'"{MARK}"'):
             summary, job = parse_summary(event.message), by_stream.get(event.stream)
             if summary and job and summary.attempt >= job.attempts:
-                found[job.job_id] = summary
+                found[job.job_id] = replace(summary, logged=event.timestamp / 1000)
     return found

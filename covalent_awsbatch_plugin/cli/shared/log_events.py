@@ -178,3 +178,21 @@ def refuse_missing_group(error: Exception, group: str) -> None:
             "check batch_job_log_group_name in the Covalent configuration and --region; "
             "'covalent-awsbatch deploy' makes one.",
         ) from error
+
+
+def tail(account: Account, job: JobFacts, lines: int) -> list[str]:
+    """Return the last lines of a job's last attempt; none where its stream does not exist."""
+    from botocore.exceptions import ClientError
+
+    try:
+        response = account.client("logs").get_log_events(
+            logGroupName=job.log_group,
+            logStreamName=job.streams[-1],
+            limit=lines,
+            startFromHead=False,
+        )
+    except ClientError as error:
+        if code_of(error) != "ResourceNotFoundException":
+            raise
+        return []
+    return [event["message"] for event in response.get("events", ())]
