@@ -8,7 +8,10 @@ from typing import Any
 import click
 
 # The subcommands in the order of their help; each is the function of its module's name.
-COMMANDS = ("local", "deploy", "doctor", "image", "jobs", "show", "logs", "cancel", "reap")
+COMMANDS = (
+    *("local", "deploy", "doctor", "image", "config"),
+    *("jobs", "watch", "show", "logs", "cancel", "recover", "reap"),
+)
 
 
 class LazyGroup(click.Group):

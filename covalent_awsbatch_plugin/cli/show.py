@@ -162,7 +162,7 @@ def _use(view: TaskView) -> Iterator[tuple[str, str]]:
         yield "Asked for", f"{count(job.vcpus, 'vCPU')}, {gigabytes(job.memory_mib)} GB"
     if job.gpus:
         yield "GPUs", str(job.gpus)
-    if job.time_limit:
+    if job.time_limit and job.attempts:
         longest = max(
             [
                 summary.seconds if summary else 0.0,
@@ -170,6 +170,8 @@ def _use(view: TaskView) -> Iterator[tuple[str, str]]:
             ]
         )
         yield "Time", f"{span(longest)} of {span(job.time_limit)} an attempt"
+    if not job.attempts:
+        return
     hours = job.ran(now) / 3600
     gb_hours = amount(hours * job.memory_mib / 1024)
     yield "Billed", f"{amount(hours * job.vcpus)} vCPU-hours, {gb_hours} GB-hours"

@@ -26,11 +26,27 @@ CAUSE_LIMIT = 6
 TASKS_NAMED = 4
 
 
-def show_group(console: Console, group: Group, now: float, *, wide: bool = False) -> None:
-    """Print a dispatch: its totals, a row for each job, and what they have in common."""
+def show_group(
+    console: Console,
+    group: Group,
+    now: float,
+    *,
+    wide: bool = False,
+    totals: Group | None = None,
+) -> None:
+    """Print a dispatch: its totals, a row for each job, and what they have in common.
+
+    Args:
+        console: Where to.
+        group: The jobs that have a row.
+        now: The time, in seconds since the epoch.
+        wide: Whether rows are whole, with memory, CPU, job and image.
+        totals: The jobs of which the totals are, where they are more.
+    """
+    counted = totals or group
     console.print(f"Dispatch {group.dispatch}", style="bold", markup=False)
-    console.print(group.totals(now), markup=False)
-    for line in fits(group.tasks):
+    console.print(counted.totals(now), markup=False)
+    for line in fits(counted.tasks):
         console.print(f"Used by {line}", markup=False, style="dim")
     console.print()
     show_rows(console, group.tasks, now, wide=wide)

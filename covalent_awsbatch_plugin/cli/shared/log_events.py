@@ -10,7 +10,7 @@ from typing import Any
 
 from ...aws.calls.aws_errors import code_of
 from .account import Account
-from .errors import Refusal, aws_message
+from .errors import Refusal
 from .job_facts import JobFacts
 
 # As many streams as FilterLogEvents takes.
@@ -61,7 +61,7 @@ class StreamReader:
 
     def __init__(self, account: Account, group: str, stream: str) -> None:
         self.exists = False
-        self._client = account.client("logs")
+        self._account = account
         self._request: dict[str, Any] = {
             "logGroupName": group,
             "logStreamName": stream,
@@ -91,9 +91,9 @@ class StreamReader:
         from botocore.exceptions import ClientError
 
         try:
-            response: dict[str, Any] = self._client.get_log_events(**self._request)
+            response: dict[str, Any] = self._account.client("logs").get_log_events(**self._request)
         except ClientError as error:
-            refuse_missing_group(error, self._request["logGroupName"])
+            refuse_missing_group(self._account, error, self._request["logGroupName"])
             if code_of(error) == "ResourceNotFoundException":
                 return None
             raise
@@ -134,7 +134,7 @@ def _of_streams(
     try:
         first = next(pages, [])
     except ClientError as error:
-        refuse_missing_group(error, group)
+        refuse_missing_group(account, error, group)
         if code_of(error) != "ResourceNotFoundException":
             raise
         half = len(jobs) // 2
@@ -166,18 +166,30 @@ def _pages(
         request["nextToken"] = response["nextToken"]
 
 
-def refuse_missing_group(error: Exception, group: str) -> None:
+def refuse_missing_group(account: Account, error: Exception, group: str) -> None:
     """Refuse a log group that does not exist.
 
     Raises:
-        Refusal: The error says so.
+        Refusal: It does not.
     """
-    if code_of(error) == "ResourceNotFoundException" and "group" in aws_message(error).lower():
-        raise Refusal(
-            f"There is no log group {group}.",
-            "check batch_job_log_group_name in the Covalent configuration and --region; "
-            "'covalent-awsbatch deploy' makes one.",
-        ) from error
+    if code_of(error) != "ResourceNotFoundException" or _exists(account, group):
+        return
+    raise Refusal(
+        f"There is no log group {group}.",
+        "check batch_job_log_group_name in the Covalent configuration and --region; "
+        "'covalent-awsbatch deploy' makes one.",
+    ) from error
+
+
+def _exists(account: Account, group: str) -> bool:
+    """Whether a log group exists, or that cannot be seen: the error may be about its stream."""
+    from botocore.exceptions import ClientError
+
+    try:
+        response = account.client("logs").describe_log_groups(logGroupNamePrefix=group)
+    except ClientError:
+        return True
+    return any(found["logGroupName"] == group for found in response["logGroups"])
 
 
 def tail(account: Account, job: JobFacts, lines: int) -> list[str]:

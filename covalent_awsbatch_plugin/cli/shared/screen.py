@@ -10,11 +10,11 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 
-def console(*, stderr: bool = False) -> Console:
+def console(*, stderr: bool = False, soft_wrap: bool = True) -> Console:
     """Return the console on standard output, or standard error, as it is now."""
     from rich.console import Console
 
-    return Console(highlight=False, soft_wrap=True, stderr=stderr)
+    return Console(highlight=False, soft_wrap=soft_wrap, stderr=stderr)
 
 
 def styled(text: str, **style: Any) -> str:

@@ -1,0 +1,255 @@
+"""``covalent-awsbatch recover``: what jobs returned while their Covalent server was gone."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ..options.table import BY_NAME
+from .shared.account import Account, account_options, connect_from
+from .shared.configuration import read_section
+from .shared.formats import count
+from .shared.job_facts import JobFacts
+from .shared.job_groups import group_by_dispatch
+from .shared.job_queue import existing_queue, queue_name, queue_option
+from .shared.job_search import find_jobs, none_found, one_dispatch, parse_selection
+from .shared.job_view import Reader, TaskView
+from .shared.outcomes import (
+    StoredOutcome,
+    bucket_of,
+    find_outcomes,
+    save_transportable,
+    save_value,
+)
+from .shared.screen import console
+from .shared.servers import is_of_this_host, server_is_gone
+
+# Without a dispatch, how many ended jobs are looked through.
+RECENT = 1000
+
+RETURNED, FAILED, OPEN, DELIVERED, LOST = "returned", "failed", "still runs", "delivered", "lost"
+
+MEANING = {
+    RETURNED: "its result is in the bucket",
+    FAILED: "it failed",
+    OPEN: "its job has not ended",
+    DELIVERED: "its result was handed to Covalent, or deleted",
+    LOST: "it wrote no result",
+}
+
+
+@dataclass(frozen=True)
+class Recovered:
+    """A task of a dispatch and what is left of it.
+
+    Attributes:
+        view: Its job.
+        stored: Its outcome in the bucket, where there is one.
+    """
+
+    view: TaskView
+    stored: StoredOutcome | None
+
+    @property
+    def state(self) -> str:
+        """One of the words of MEANING."""
+        if self.stored is not None and self.stored.outcome is not None:
+            return RETURNED if self.stored.returned else FAILED
+        if not self.view.job.finished:
+            return OPEN
+        return DELIVERED if self.view.job.status == "SUCCEEDED" else LOST
+
+    @property
+    def remark(self) -> str:
+        """Why it failed or waits."""
+        outcome = self.stored.outcome if self.stored else None
+        return outcome.error if outcome and outcome.error else self.view.remark
+
+
+@click.command()
+@click.argument("dispatch_id", required=False)
+@account_options
+@queue_option
+@click.option(
+    "--save",
+    "folder",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Save the results to files in this folder, as pickles of the values.",
+)
+@click.option(
+    "--transportable",
+    is_flag=True,
+    help="Save them as Covalent's TransportableObject instead.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def recover(
+    dispatch_id: str | None,
+    folder: Path | None,
+    transportable: bool,
+    as_json: bool,
+    **options: Any,
+) -> None:
+    """List and save what jobs returned after their Covalent server was killed.
+
+    Without DISPATCH_ID: the dispatches of servers that ran on this host and are gone. Nothing is
+    unpickled, deleted or ended.
+    """
+    selection = parse_selection(dispatch_id)
+    account, name = connect_from(options), queue_name(options)
+    queue = existing_queue(account, name)
+    reader = Reader(account, queue)
+    if not dispatch_id:
+        _list_dispatches(account, find_jobs(account, queue.name, selection, RECENT))
+        return
+    found = find_jobs(account, queue.name, selection)
+    if not found:
+        raise none_found(selection, name, account)
+    one_dispatch(found, dispatch_id)
+    tasks = _recovered(account, reader, found)
+    saved = _save(account, tasks, folder, as_transportable=transportable) if folder else {}
+    if as_json:
+        click.echo(json.dumps([_as_json(task, saved) for task in tasks], indent=2))
+    else:
+        _show(tasks, saved, folder)
+    reader.notes.show()
+
+
+def _recovered(account: Account, reader: Reader, jobs: Sequence[JobFacts]) -> list[Recovered]:
+    outcomes = find_outcomes(account, _bucket(jobs), jobs[0].dispatch, jobs)
+    newest = {job.node: job for job in sorted(jobs, key=lambda job: job.created)}
+    views = reader.views([job for job in jobs if newest[job.node] is job])
+    return [Recovered(view, outcomes.get(view.job.node)) for view in views]
+
+
+def _bucket(jobs: Sequence[JobFacts]) -> str:
+    option = BY_NAME["s3_bucket_name"]
+    return bucket_of(jobs, str(read_section().get(option.name) or option.default))
+
+
+def _list_dispatches(account: Account, jobs: Sequence[JobFacts]) -> None:
+    gone = [job for job in jobs if server_is_gone(job)]
+    shown = 0
+    for group in group_by_dispatch(TaskView(job) for job in gone):
+        some = [task.job for task in group.tasks]
+        outcomes = find_outcomes(account, _bucket(some), group.dispatch, some)
+        running = sum(not job.finished for job in some)
+        if not outcomes and not running:
+            continue  # Its results were delivered before the server ended.
+        shown += 1
+        returned = sum(stored.returned for stored in outcomes.values())
+        click.echo(f"{group.dispatch}  {count(returned, 'result')} to save, {running} still run")
+    if not shown:
+        elsewhere = any(not is_of_this_host(job) for job in jobs)
+        hint = "; for a server of another host, give the dispatch ID" if elsewhere else ""
+        click.echo(f"No dispatch of a Covalent server of this host was left behind{hint}.")
+        return
+    click.echo(
+        "\n'covalent-awsbatch recover DISPATCH_ID' has the tasks, '--save FOLDER' the values."
+    )
+
+
+def _save(
+    account: Account, tasks: Sequence[Recovered], folder: Path, *, as_transportable: bool
+) -> dict[str, str]:
+    """Save the returned results, and return the files' names by node."""
+    folder.mkdir(parents=True, exist_ok=True)
+    save, suffix = (save_transportable, "tobj") if as_transportable else (save_value, "pkl")
+    saved = {}
+    for task in tasks:
+        if task.state == RETURNED and task.stored is not None:
+            function = re.sub(r"\W", "_", task.view.job.function)
+            path = folder / f"{task.view.job.node}-{function}.{suffix}"
+            partial = path.with_name(f".{path.name}.partial")
+            save(account, task.stored, partial)
+            partial.replace(path)
+            saved[task.view.job.node] = str(path)
+    return saved
+
+
+def _as_json(task: Recovered, saved: Mapping[str, str]) -> dict[str, Any]:
+    job, stored = task.view.job, task.stored
+    result = stored.outcome.result if stored and stored.outcome else None
+    return {
+        "dispatch": job.dispatch,
+        "node": job.node,
+        "function": job.function,
+        "job_id": job.job_id,
+        "status": job.status,
+        "state": task.state,
+        "remark": task.remark or None,
+        "key": stored.key if stored else None,
+        "bucket": stored.bucket if stored else None,
+        "size": result.size if result else None,
+        "file": saved.get(job.node),
+    }
+
+
+def _show(tasks: Sequence[Recovered], saved: Mapping[str, str], folder: Path | None) -> None:
+    screen, job = console(), tasks[0].view.job
+    screen.print(f"Dispatch {job.dispatch}", style="bold", markup=False)
+    screen.print(_server_line(job), markup=False)
+    screen.print()
+    width = max(len(task.view.job.function) for task in tasks)
+    for task in tasks:
+        where = saved.get(task.view.job.node) or task.remark or MEANING[task.state]
+        line = f"{task.view.job.task:<13} {task.view.job.function:<{width}}  {task.state:<10}  "
+        screen.print(f"{line}{' '.join(where.split())}", markup=False)
+    states = [task.state for task in tasks]
+    parts = [f"{states.count(state)} {state}" for state in MEANING if state in states]
+    screen.print(f"\n{', '.join(parts)}.", markup=False)
+    for line in _next_steps(tasks, saved, folder):
+        screen.print(line, markup=False)
+
+
+def _server_line(job: JobFacts) -> str:
+    if server_is_gone(job):
+        return f"Its Covalent server, {job.server}, no longer runs."
+    if is_of_this_host(job):
+        return f"Its Covalent server, {job.server}, runs, and fetches results by itself."
+    return f"Its Covalent server, {job.server}, is on another host."
+
+
+def _next_steps(
+    tasks: Sequence[Recovered], saved: Mapping[str, str], folder: Path | None
+) -> list[str]:
+    job, states = tasks[0].view.job, [task.state for task in tasks]
+    steps = []
+    if OPEN in states:
+        steps.append(f"Wait for what still runs: covalent-awsbatch watch {job.dispatch[:8]}")
+    if RETURNED in states and not saved:
+        steps.append(
+            f"Save the results: covalent-awsbatch recover {job.dispatch[:8]} --save results"
+        )
+    if saved:
+        steps += _loading(Path(next(iter(saved.values()))).suffix, str(folder))
+    steps.append(
+        "Dispatch again, reusing what Covalent itself had stored:\n"
+        f'  ct.redispatch("{job.dispatch}", reuse_previous_results=True)()'
+    )
+    return ["", *steps]
+
+
+def _loading(suffix: str, folder: str) -> list[str]:
+    load = (
+        "pickle.loads(path.read_bytes())"
+        if suffix == ".pkl"
+        else "TransportableObject.deserialize(path.read_bytes()).get_deserialized()"
+    )
+    module = (
+        "import pickle"
+        if suffix == ".pkl"
+        else "from covalent._workflow.transportable_object import TransportableObject"
+    )
+    return [
+        "Load them in Python, with the packages that the values need:\n"
+        f"  {module}\n"
+        "  from pathlib import Path\n"
+        f'  results = {{int(path.name.split("-")[0]): {load}\n'
+        f'             for path in Path("{folder}").glob("*{suffix}")}}'
+    ]
