@@ -250,18 +250,23 @@ class Talkative(AWSBatchExecutor):
         return self.answer("handle")
 
 
+def talkative(configured: AWSBatchExecutor) -> Talkative:
+    # The attributes of another class would be ignored.
+    return Talkative().from_dict({**configured.to_dict(), "short_name": Talkative().short_name()})
+
+
 @pytest.mark.parametrize("error", [RuntimeError("locked"), asyncio.TimeoutError()])
 async def test_a_covalent_that_does_not_answer_is_survived(executor, metadata, error):
     def answer(what):
         raise error
 
-    one = Talkative().from_dict(executor().to_dict())
+    one = talkative(executor())
     one.answer = answer
     assert (await one.run(covalent_call(int), [], {}, metadata)).get_deserialized() == 0
 
 
 async def test_cancel_requested_before_it_starts_makes_no_job(executor, metadata, client):
-    one = Talkative().from_dict(executor().to_dict())
+    one = talkative(executor())
     one.answer = lambda what: what == "cancel"
     with pytest.raises(TaskCancelledError):
         await one.run(covalent_call(int), [], {}, metadata)
