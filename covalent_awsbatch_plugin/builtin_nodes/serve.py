@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
 import os
 import signal
@@ -9,6 +10,7 @@ import sys
 from typing import Any
 
 from ..job import electron_call, on_demand, task_process
+from ..job.tracebacks import Source
 from ..protocol import envelope, messages
 
 # A reply of this status means: run it on Batch.
@@ -47,8 +49,8 @@ def answer(call: messages.Call) -> messages.Outcome:
         result = electron_call.pack(function(*args, **kwargs))
     except Exception as error:  # noqa: BLE001 - as a task may
         inner = error.__traceback__.tb_next if error.__traceback__ else None
-        report = task_process.explain(error.with_traceback(inner))
-        return messages.Outcome(**report, stdout=out.read(), stderr=err.read())
+        outcome = task_process.explain(error.with_traceback(inner), Source())
+        return dataclasses.replace(outcome, stdout=out.read(), stderr=err.read())
     described = task_process.describe(result)
     part = messages.Part(data=result.content, size=len(result.content), **described)
     return messages.Outcome(messages.RETURNED, result=part, stdout=out.read(), stderr=err.read())

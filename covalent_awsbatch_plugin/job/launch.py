@@ -20,29 +20,33 @@ def main(scratch: str, requests: Requests) -> int:
         requests: What sends requests to the task's bucket.
     """
     ensure_home(scratch)
-    out, err, go = os.pipe(), os.pipe(), os.pipe()
+    out, err, report, go = os.pipe(), os.pipe(), os.pipe(), os.pipe()
     # Before there are any threads: a fork copies none of them.
     child = os.fork()
     if not child:
-        sys.exit(become_task(scratch, out, err, go))
-    for end in (out[1], err[1], go[0]):
+        for end in (report[0], go[1]):
+            os.close(end)
+        sys.exit(become_task(scratch, out, err, report[1], go[0]))
+    for end in (out[1], err[1], report[1], go[0]):
         os.close(end)
     bucket = Bucket(requests, encryption_headers(os.environ))
-    return supervisor.main(scratch, bucket, child, (out[0], err[0]), go[1])
+    pipes = supervisor.Pipes(out[0], err[0], report[0], go[1])
+    return supervisor.main(scratch, bucket, child, pipes)
 
 
 def become_task(
-    scratch: str, out: tuple[int, int], err: tuple[int, int], go: tuple[int, int]
+    scratch: str, out: tuple[int, int], err: tuple[int, int], report: int, go: int
 ) -> int:
     """Write to the supervisor instead of the log, and run the task once it is in ``scratch``."""
-    os.close(go[1])
+    # A signal that the task sends to its process group is not for the supervisor.
+    os.setpgid(0, 0)
     for (read, write), target in ((out, 1), (err, 2)):
         os.close(read)
         os.dup2(write, target)
         os.close(write)
     from . import task_process
 
-    return task_process.run_task(scratch, go[0])
+    return task_process.run_task(scratch, go, report)
 
 
 def ensure_home(scratch: str) -> None:

@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 import select
 import threading
+import time
 
 from ..protocol import messages
 
-# After the task's process has ended, how long its stray children may keep an output pipe silent
-# before it is taken to be finished, in seconds.
+# Once all of the task's processes have ended, seconds for what they wrote to be passed on, and
+# how long an output may then be silent before it is taken to be finished: a process that could
+# not be ended may hold it open.
+LIMIT = 5.0
 SILENCE = 0.3
 
 
@@ -23,22 +26,21 @@ class Tee:
         self.head = bytearray()
         self.tail = bytearray()
         self.left_out = 0
-        self.task_ended = threading.Event()
+        self.deadline: float | None = None
         self.thread = threading.Thread(target=self._run, daemon=True)
         self.thread.start()
 
     def _run(self) -> None:
-        while True:
+        while self.deadline is None or time.monotonic() < self.deadline:
             ready, _, _ = select.select([self.source], [], [], SILENCE)
-            if not ready:
-                if self.task_ended.is_set():
-                    return
-                continue
-            data = os.read(self.source, 65536)
-            if not data:
+            if not ready and self.deadline is not None:
                 return
-            self._keep(data)
-            _write_all(self.sink, data)
+            if ready:
+                data = os.read(self.source, 65536)
+                if not data:
+                    return
+                self._keep(data)
+                write_all(self.sink, data)
 
     def _keep(self, data: bytes) -> None:
         room = self.half - len(self.head)
@@ -54,9 +56,9 @@ class Tee:
         del self.tail[:surplus]
 
     def finish(self) -> str:
-        """Return what was kept, once the stream has ended."""
-        self.task_ended.set()
-        self.thread.join()
+        """Return what was kept, once the stream has ended or its time is up."""
+        self.deadline = time.monotonic() + LIMIT
+        self.thread.join(LIMIT)
         self._trim()
         if not self.left_out:
             return (self.head + self.tail).decode("utf-8", "replace")
@@ -64,7 +66,8 @@ class Tee:
         return f"{head}\n... {self.left_out} bytes left out; the job's log has them ...\n{tail}"
 
 
-def _write_all(sink: int, data: bytes) -> None:
+def write_all(sink: int, data: bytes) -> None:
+    """Write to the container's log, as far as that takes it."""
     view = memoryview(data)
     while view:
         try:

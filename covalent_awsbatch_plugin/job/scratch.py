@@ -1,11 +1,12 @@
-"""The private folder through which parent and child hand each other the task and its report."""
+"""The private folder in which supervisor and task process leave each other large contents."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from ..protocol import s3_keys
+
+ERROR_LIMIT = 2000
 
 
 def blob_path(folder: Path, key: str) -> Path:
@@ -13,11 +14,18 @@ def blob_path(folder: Path, key: str) -> Path:
     return folder / f"blob-{s3_keys.safe_name(key.rsplit('/', 1)[-1])}"
 
 
-def make_report(status: str, exit_code: int, error: str = "", trace: str = "") -> dict[str, Any]:
-    """Return a report of how the task ended; the child leaves it in the folder."""
-    return {"status": status, "exit_code": exit_code, "error": error, "traceback": trace}
+def result_path(folder: Path) -> Path:
+    """Return where a large result lies in ``folder``."""
+    return folder / "result"
 
 
 def one_line(error: BaseException) -> str:
-    """Return an exception's type and message."""
-    return f"{type(error).__name__}: {error}".replace("\n", " ")[:2000]
+    """Return an exception's type and message, also of one that refuses to be shown."""
+    try:
+        message = " ".join(
+            str.encode(str(error), "utf-8", "backslashreplace").decode().split("\n")
+        )
+    except BaseException:  # noqa: BLE001 - __str__ is the task's, and may raise anything
+        message = "<exception str() failed>"
+    name = type.__getattribute__(type(error), "__name__")
+    return f"{name}: {message}"[:ERROR_LIMIT]

@@ -1,9 +1,8 @@
-"""The parent: fetch the task, supervise the child that runs it, store the outcome."""
+"""The supervisor: fetch the task, watch the process that runs it, store the outcome."""
 
 from __future__ import annotations
 
-import contextlib
-import json
+import dataclasses
 import os
 import shutil
 import signal
@@ -11,13 +10,16 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from ..protocol import env_names, envelope, exit_codes, messages, s3_keys
 from ..protocol.summary import Summary, format_summary
+from . import memory
 from .bucket import Bucket, is_denied
-from .output import Tee
-from .scratch import blob_path, make_report, one_line
+from .descendants import Descendants
+from .output import Tee, write_all
+from .report import Receiver
+from .scratch import blob_path, one_line, result_path
+from .watch import Terminated, Watch
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,7 @@ class Job:
         key: The key of the task's envelope.
         job_id: The Batch job's id.
         attempt: The attempt's number, from 1.
+        encryption: Parameters of PutObject that ask S3 for an encryption.
     """
 
     bucket: str
@@ -37,6 +40,7 @@ class Job:
     key: str
     job_id: str
     attempt: int
+    encryption: dict[str, str]
 
 
 def read_job(environ: dict[str, str]) -> Job:
@@ -47,84 +51,146 @@ def read_job(environ: dict[str, str]) -> Job:
         key=environ[env_names.ENV_TASK],
         job_id=environ[env_names.ENV_JOB_ID],
         attempt=int(environ.get(env_names.ENV_ATTEMPT, "1")),
+        encryption={
+            parameter: environ[variable]
+            for parameter, variable in (
+                ("ServerSideEncryption", env_names.ENV_ENCRYPTION),
+                ("SSEKMSKeyId", env_names.ENV_KMS_KEY),
+            )
+            if environ.get(variable)
+        },
     )
 
 
-def say(message: str) -> None:
+def log(message: str) -> None:
     """Write a line of our own to the container's log."""
-    os.write(2, f"covalent-awsbatch: {message}\n".encode("utf-8", "replace"))
+    write_all(2, f"covalent-awsbatch: {message}\n".encode("utf-8", "backslashreplace"))
 
 
-def main(scratch: str, bucket: Bucket, child: int, streams: tuple[int, int], go: int) -> int:
+@dataclass(frozen=True)
+class Pipes:
+    """The supervisor's ends of the pipes between it and the task process.
+
+    Attributes:
+        stdout: Where the task's standard output can be read.
+        stderr: Where its standard error can be read.
+        report: Where its report can be read.
+        go: Where it awaits a byte when its task is in the scratch folder.
+    """
+
+    stdout: int
+    stderr: int
+    report: int
+    go: int
+
+
+def main(scratch: str, bucket: Bucket, child: int, pipes: Pipes) -> int:
     """Run the job that the environment describes.
 
     Args:
         scratch: A private folder, removed at the end.
         bucket: The task's bucket.
         child: The id of the process that is to run the task.
-        streams: Where the child's stdout and stderr can be read.
-        go: Where the child awaits a byte when its task is in the folder.
+        pipes: The pipes between the two processes.
 
     Returns:
         The exit code, one of the contract's.
     """
     folder = Path(scratch)
-    started = time.time()
     try:
         job = read_job(dict(os.environ))
     except (KeyError, ValueError) as error:
-        say(f"the job's environment is incomplete ({error}): start it through the executor")
+        log(f"The job's environment is incomplete ({error}): start it through the executor.")
         return exit_codes.EXIT_BAD_TASK
     try:
-        return supervise(bucket, job, folder, child, streams, go, started)
+        return Supervisor(bucket, job, folder, child, pipes).run()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def supervise(
-    bucket: Bucket,
-    job: Job,
-    folder: Path,
-    child: int,
-    streams: tuple[int, int],
-    go: int,
-    started: float,
-) -> int:
-    """Give the child its task, wait for its end, store the outcome."""
-    signal.signal(signal.SIGTERM, lambda *_: _signal(child, signal.SIGTERM))
-    stdout, stderr = Tee(streams[0], 1), Tee(streams[1], 2)
-    try:
-        task = fetch(bucket, job, folder)
-    except Exception as error:  # noqa: BLE001 - whatever it is, the log must say it
-        os.close(go)
-        os.waitpid(child, 0)
-        return _refuse(error, job)
-    os.write(go, b"1")
-    os.close(go)
-    # The usage of this process and its own: an installation before it does not count.
-    _, status, usage = os.wait4(child, 0)
-    ended = time.time()
-    report = read_report(folder, status)
-    outcome = messages.Outcome(
-        status=report["status"],
-        attempt=job.attempt,
-        exit_code=report["exit_code"],
-        error=report["error"],
-        traceback=report["traceback"],
-        started=started,
-        ended=ended,
-        peak_memory=usage.ru_maxrss * 1024,
-        python=sys.version.split()[0],
-        stdout=stdout.finish(),
-        stderr=stderr.finish(),
-    )
-    log_summary(outcome, usage.ru_utime + usage.ru_stime)
-    try:
-        store(bucket, job, task, outcome, report, folder)
-    except Exception as error:  # noqa: BLE001 - whatever it is, the log must say it
-        say(f"the outcome could not be stored: {one_line(error)}")
-        return exit_codes.EXIT_NO_PERMISSION if is_denied(error) else exit_codes.EXIT_START_FAILED
-    return outcome.exit_code
+class Supervisor:
+    """Gives the task process its task, waits for its end, and stores the outcome."""
+
+    def __init__(self, bucket: Bucket, job: Job, folder: Path, child: int, pipes: Pipes) -> None:
+        self._bucket = bucket
+        self._job = job
+        self._folder = folder
+        self._child = child
+        self._go = pipes.go
+        self._started = time.time()
+        self._receiver = Receiver(pipes.report, folder)
+        self._watch = Watch(child, self._receiver)
+        self._stdout, self._stderr = Tee(pipes.stdout, 1), Tee(pipes.stderr, 2)
+        self._descendants = Descendants(f"{env_names.ENV_JOB_ID}={job.job_id}")
+        self._memory_kills = memory.kills()
+
+    def run(self) -> int:
+        """Run the task; return the job's exit code."""
+        try:
+            task = fetch(self._bucket, self._job, self._folder)
+        except Terminated:
+            log("The job was ended (SIGTERM) before its task had started.")
+            return self._give_up(128 + signal.SIGTERM)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the log must name it
+            return self._give_up(_refused(error, self._job))
+        self._watch.start(self._go)
+        outcome = self._conclude(self._watch.wait())
+        try:
+            store(self._bucket, self._job, task, outcome, self._folder)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the log must name it
+            log(f"The task ran, but its outcome could not be stored: {one_line(error)}")
+            return (
+                exit_codes.EXIT_NO_PERMISSION if is_denied(error) else exit_codes.EXIT_NOT_STORED
+            )
+        if outcome.status == messages.KILLED:
+            return exit_codes.of_job(outcome.exit_code)
+        return outcome.exit_code
+
+    def _give_up(self, code: int) -> int:
+        os.kill(self._child, signal.SIGKILL)
+        os.waitpid(self._child, 0)
+        return code
+
+    def _conclude(self, wait_status: int) -> messages.Outcome:
+        """Return the outcome, when all that the task has started and written is done with."""
+        reported = self._receiver.outcome() or outcome_without_report(wait_status)
+        notes = self._notes()
+        stdout, stderr = self._stdout.finish(), self._stderr.finish()
+        outcome = dataclasses.replace(
+            reported,
+            attempt=self._job.attempt,
+            started=self._started,
+            ended=self._watch.ended,
+            peak_memory=self._watch.peak_memory,
+            out_of_memory=reported.exit_code == KILLED_CODE and self._killed_for_memory(),
+            python=sys.version.split()[0],
+            stdout=stdout,
+            stderr=stderr + "".join(f"covalent-awsbatch: {note}\n" for note in notes),
+        )
+        write_all(2, outcome.traceback.encode("utf-8", "backslashreplace"))
+        for note in notes:
+            log(note)
+        log_summary(outcome, self._watch.cpu_seconds)
+        return outcome
+
+    def _notes(self) -> list[str]:
+        """End what the task has left running; return what the user is to know."""
+        notes = list(self._watch.notes)
+        if names := self._descendants.end():
+            what = "process" if len(names) == 1 else f"{len(names)} processes"
+            notes.append(f"The task left {what} running, now killed: {', '.join(names)[:500]}.")
+        if self._killed_for_memory():
+            notes.append(
+                "The job reached its memory limit, and the kernel killed a process of it."
+            )
+        return notes
+
+    def _killed_for_memory(self) -> bool:
+        return memory.kills() > self._memory_kills
+
+
+# A process that SIGKILL ended.
+KILLED_CODE = 128 + signal.SIGKILL
 
 
 def log_summary(outcome: messages.Outcome, cpu_seconds: float) -> None:
@@ -137,16 +203,11 @@ def log_summary(outcome: messages.Outcome, cpu_seconds: float) -> None:
         peak_memory=outcome.peak_memory,
         error=outcome.error,
     )
-    os.write(2, f"{format_summary(summary)}\n".encode("utf-8", "replace"))
+    write_all(2, f"{format_summary(summary)}\n".encode("utf-8", "backslashreplace"))
 
 
-def _signal(process: int, number: int) -> None:
-    with contextlib.suppress(ProcessLookupError):
-        os.kill(process, number)
-
-
-def _refuse(error: Exception, job: Job) -> int:
-    say(f"the task could not be read from s3://{job.bucket}/{job.key}: {one_line(error)}")
+def _refused(error: Exception, job: Job) -> int:
+    log(f"The task could not be read from s3://{job.bucket}/{job.key}: {one_line(error)}")
     if is_denied(error):
         return exit_codes.EXIT_NO_PERMISSION
     if isinstance(error, envelope.BadEnvelope):
@@ -171,40 +232,32 @@ def parts_of(call: messages.Call) -> list[messages.Part]:
     return [call.function, *call.args, *call.kwargs.values(), *hooks]
 
 
-def read_report(folder: Path, wait_status: int) -> dict[str, Any]:
-    """Return what the child reported, or what its end says where it could not."""
-    path = folder / "report"
-    if path.exists():
-        report: dict[str, Any] = json.loads(path.read_text("utf-8"))
-        return report
+def outcome_without_report(wait_status: int) -> messages.Outcome:
+    """Return what the end of a process says that has reported nothing."""
     if os.WIFSIGNALED(wait_status):
         number = os.WTERMSIG(wait_status)
-        error = f"It was ended by {signal.Signals(number).name}"
-        return make_report(messages.KILLED, 128 + number, error)
+        error = f"It was ended by {_signal_name(number)}"
+        return messages.Outcome(messages.KILLED, exit_code=128 + number, error=error)
     code = os.WEXITSTATUS(wait_status)
     error = f"It ended itself with exit code {code}, without a result"
-    return make_report(messages.KILLED, code or 1, error)
+    return messages.Outcome(messages.KILLED, exit_code=code or 1, error=error)
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
 
 
 def store(
-    bucket: Bucket,
-    job: Job,
-    task: messages.Task,
-    outcome: messages.Outcome,
-    report: dict[str, Any],
-    folder: Path,
+    bucket: Bucket, job: Job, task: messages.Task, outcome: messages.Outcome, folder: Path
 ) -> None:
     """Store the outcome; a large result goes first, into an object of its own."""
-    described = report.get("result")
-    if described:
-        path = folder / "result"
-        size = path.stat().st_size
-        if size > messages.INLINE_LIMIT:
-            key = s3_keys.result_key(task.outcome_prefix, job.job_id, job.attempt)
-            bucket.upload(path, key)
-            part = messages.Part(key=key, size=size, **described)
-        else:
-            part = messages.Part(data=path.read_bytes(), size=size, **described)
-        outcome = messages.Outcome(**{**vars(outcome), "result": part})
+    result = outcome.result
+    if result is not None and result.data is None:
+        key = s3_keys.result_key(task.outcome_prefix, job.job_id, job.attempt)
+        bucket.upload(result_path(folder), key)
+        outcome = dataclasses.replace(outcome, result=dataclasses.replace(result, key=key))
     key = s3_keys.outcome_key(task.outcome_prefix, job.job_id, job.attempt)
     bucket.put_once(key, envelope.encode_outcome(outcome))

@@ -1,43 +1,70 @@
-"""The task's process: run the task, leave a report of how it ended."""
+"""The task process: run the task, report how it ended."""
 
 from __future__ import annotations
 
+import faulthandler
 import importlib
-import json
 import os
 import shlex
 import subprocess
 import sys
+import traceback
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, cast
 
 from ..protocol import envelope, exit_codes, messages
 from . import electron_call, on_demand, tracebacks
-from .scratch import blob_path, make_report, one_line
+from .report import Sender
+from .scratch import blob_path, one_line, result_path
 
-# Covalent shows a result's string form; nobody reads more of it than this.
+# Covalent shows a result's string form, and no more of it than this.
 STRING_LIMIT = 64 * 1024
 
 # Files whose frames at a traceback's beginning are left out.
 OWN_FILES = (__file__, electron_call.__file__)
 
 
-def run_task(scratch: str, go: int) -> int:
-    """Wait for the task, run it, and leave a report in ``scratch``."""
+def run_task(scratch: str, go: int, report: int) -> int:
+    """Wait for the task, run it, and report how it ended.
+
+    Args:
+        scratch: The private folder.
+        go: Where a byte comes when the task is in the folder.
+        report: Where the report is written.
+
+    Returns:
+        The exit code. The process then ends as a script does: it waits for threads, runs exit
+        handlers and flushes streams, while the supervisor has the report already.
+    """
     folder = Path(scratch)
+    sender = Sender(report, folder)
+    # What a crash of native code was called from is in the task's output.
+    faulthandler.enable()
     prefer_own_pip(folder)
     # Imported while the task is on its way; this is the archive's, which the task then uses too.
     importlib.import_module("cloudpickle")
     if not os.read(go, 1):
         return exit_codes.EXIT_START_FAILED
+    outcome, _kept = outcome_of_task(folder)
+    sender.send(outcome)
+    return outcome.exit_code
+
+
+def outcome_of_task(folder: Path) -> tuple[messages.Outcome, Any]:
+    """Run the task.
+
+    Returns:
+        How it ended, and what it returned or raised, which is to be kept until that is reported:
+        a finalizer may do anything.
+    """
     task = envelope.decode_task((folder / "task").read_bytes())
-    on_demand.activate(on_demand.read_requirements(), folder, task)
     try:
-        described = call_task(task.call, folder)
+        on_demand.activate(on_demand.read_requirements(), folder, task)
+        result = call_task(task.call, folder)
+        return messages.Outcome(messages.RETURNED, result=pack(result, task.call, folder)), result
     except BaseException as error:  # noqa: BLE001 - a task may raise anything, SystemExit too
-        return _leave(folder, explain(error))
-    return _leave(folder, {**make_report(messages.RETURNED, 0), "result": described})
+        return explain(error, tracebacks.Source(task.name, task.source)), error
 
 
 def prefer_own_pip(folder: Path) -> None:
@@ -52,17 +79,6 @@ def prefer_own_pip(folder: Path) -> None:
     os.environ["PATH"] = os.pathsep.join([str(home), os.environ.get("PATH", os.defpath)])
 
 
-def _leave(folder: Path, report: dict[str, Any]) -> int:
-    for stream in (sys.stdout, sys.stderr):
-        if stream is not None:
-            stream.flush()
-    partial = folder / "report.partial"
-    partial.write_text(json.dumps(report), "utf-8")
-    partial.rename(folder / "report")
-    code: int = report["exit_code"]
-    return code
-
-
 def load_plugins() -> None:
     """Load Covalent's executor plugins, as an ordinary ``import covalent`` would have."""
     executor = importlib.import_module("covalent.executor")
@@ -72,28 +88,45 @@ def load_plugins() -> None:
         setattr(executor, plugin.__name__, plugin)
 
 
-def call_task(call: messages.Call, folder: Path) -> dict[str, Any]:
-    """Make the call that the task describes; write its result, and return what describes that."""
+def call_task(call: messages.Call, folder: Path) -> Any:
+    """Make the call that the task describes."""
     if call.function.kind == "pickle":
-        return call_pickle(content(call.function, folder), folder / "result")
+        import cloudpickle
+
+        function, args, kwargs = cloudpickle.loads(content(call.function, folder))
+        return function(*args, **kwargs)
     if call.function.header.get("attrs", {}).get("name") == "_build_sublattice_graph":
         load_plugins()
-    packed = electron_call.pack(electron_call.run(call, lambda part: content(part, folder)))
-    (folder / "result").write_bytes(packed.content)
-    return describe(packed)
+    return electron_call.run(call, lambda part: content(part, folder))
 
 
-def call_pickle(pickled: bytes, path: Path) -> dict[str, Any]:
-    """Make a call that was pickled as a whole; write its result to ``path``."""
-    import cloudpickle
+def pack(result: Any, call: messages.Call, folder: Path) -> messages.Part:
+    """Return the result as a part; the content of a large one is left in ``folder``.
 
-    function, args, kwargs = cloudpickle.loads(pickled)
-    result = function(*args, **kwargs)
-    try:
-        path.write_bytes(cloudpickle.dumps(result))
-    except Exception as error:
-        raise electron_call.NotSerializable from error
-    return {"kind": "pickle"}
+    Raises:
+        NotSerializable: It cannot be pickled.
+    """
+    if call.function.kind == "pickle":
+        import cloudpickle
+
+        try:
+            return _part(cloudpickle.dumps(result), folder, kind="pickle")
+        except Exception as error:
+            raise electron_call.NotSerializable from error
+    packed = electron_call.pack(result)
+    return _part(packed.content, folder, **describe(packed))
+
+
+def _part(content: bytes, folder: Path, **description: Any) -> messages.Part:
+    if len(content) <= messages.INLINE_LIMIT:
+        return messages.Part(data=content, size=len(content), **description)
+    path = result_path(folder)
+    # The task may have emptied its temporary folder, or set a umask.
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with path.open("wb") as file:
+        os.fchmod(file.fileno(), 0o600)
+        file.write(content)
+    return messages.Part(key="", size=len(content), **description)
 
 
 def content(part: messages.Part, folder: Path) -> bytes:
@@ -104,29 +137,50 @@ def content(part: messages.Part, folder: Path) -> bytes:
 
 
 def describe(packed: electron_call.Packed) -> dict[str, Any]:
-    """Return what describes a result without its content."""
-    string = packed.string[:STRING_LIMIT]
-    return {"kind": "transportable", "header": packed.header, "string": string}
+    """Return what describes a result without its content, all of it bounded."""
+    attributes = {name: _text(value) for name, value in packed.header["attrs"].items()}
+    header = {**packed.header, "attrs": attributes}
+    return {"kind": "transportable", "header": header, "string": packed.string[:STRING_LIMIT]}
 
 
-def explain(error: BaseException) -> dict[str, Any]:
+def _text(value: Any) -> str | None:
+    """Return an attribute of the result as text: it may be any object, of any size."""
+    return value[:STRING_LIMIT] if isinstance(value, str) else None
+
+
+def explain(error: BaseException, source: tracebacks.Source) -> messages.Outcome:
     """Describe what the task raised, its traceback starting in the user's own code."""
     status, code = messages.RAISED, exit_codes.EXIT_RAISED
-    if isinstance(error, electron_call.NotSerializable):
+    # isinstance would ask the exception itself, whose attributes are the task's.
+    if issubclass(type(error), electron_call.NotSerializable):
         status, code = messages.NOT_SERIALIZABLE, exit_codes.EXIT_NOT_SERIALIZABLE
         error = error.__cause__ or error
-    elif isinstance(error, on_demand.CannotInstall):
+    elif issubclass(type(error), on_demand.CannotInstall):
         status, code = messages.START_FAILED, exit_codes.EXIT_START_FAILED
-    start = _user_frames(error.__traceback__)
-    trace = tracebacks.render(error, start, tracebacks.Source()) + said(error)
-    return make_report(status, code, one_line(error), trace)
+    return messages.Outcome(
+        status,
+        exit_code=code,
+        error=one_line(error),
+        traceback=traceback_of(error, source),
+    )
 
 
-def said(error: BaseException) -> str:
+def traceback_of(error: BaseException, source: tracebacks.Source) -> str:
+    """Return an exception's traceback; of one that refuses to be shown, what there is."""
+    start = _user_frames(object.__getattribute__(error, "__traceback__"))
+    try:
+        return tracebacks.render(error, start, source) + output_of_command(error)
+    except BaseException:  # noqa: BLE001 - its methods are the task's
+        entries = "".join(traceback.format_tb(start))
+        return f"Traceback (most recent call last):\n{entries}{one_line(error)}\n"
+
+
+def output_of_command(error: BaseException) -> str:
     """Return what a failed command wrote, such as Covalent's ``pip install``, which hides it."""
-    if not isinstance(error, subprocess.CalledProcessError):
+    if not issubclass(type(error), subprocess.CalledProcessError):
         return ""
-    streams = (error.stdout, error.stderr)
+    failed = cast("subprocess.CalledProcessError", error)
+    streams = (failed.stdout, failed.stderr)
     texts = [s.decode("utf-8", "replace") if isinstance(s, bytes) else s for s in streams if s]
     return "".join(f"The command wrote:\n{text[-STRING_LIMIT:]}\n" for text in texts)
 

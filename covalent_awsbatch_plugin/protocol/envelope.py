@@ -1,11 +1,13 @@
 """Envelopes: the bytes of a task or an outcome, written on one side and read on the other.
 
 An envelope is one object: eight bytes of magic, the header's length as four bytes, a JSON header,
-and the small parts one after the other. A part in the header either says where it lies in the
-envelope or names the object that holds it.
+and the body. A part in the header gives its place in the body or names the object that holds it.
+Whatever may be long, such as output and tracebacks, is in the body.
 
-Nothing is unpickled here, and whatever bytes are read, BadEnvelope is all that comes of it. The
-worker's copy travels with the task, so only the standard library is used.
+Nothing is unpickled here, and any bytes that are not an envelope raise BadEnvelope. Lone
+surrogates, which no database or stream takes, leave an outcome's texts as backslash escapes; what
+a task's header has comes back as it was. The worker's copy travels with the task, so only the
+standard library is used.
 """
 
 from __future__ import annotations
@@ -15,11 +17,15 @@ from typing import Any
 
 from .messages import STATUSES, Call, Hook, Outcome, Part, Task
 
-FORMAT = 1
+FORMAT = 2
 MAGIC = b"cvltaws\x01"
 
-# The largest header that is believed: a corrupt length must not make us allocate gigabytes.
-HEADER_LIMIT = 64 * 1024 * 1024
+# The largest headers that are read, by type. A task's, which the server has made, describes every
+# argument; an outcome's is read on the server's event loop, and the job could have made any.
+HEADER_LIMITS = {"task": 64 * 1024 * 1024, "outcome": 1024 * 1024}
+
+# Texts of an outcome, all in the body.
+TEXTS = ("error", "traceback", "python", "stdout", "stderr")
 
 
 class BadEnvelope(ValueError):
@@ -27,24 +33,34 @@ class BadEnvelope(ValueError):
 
 
 class _Packer:
-    """Collects the small parts of an envelope and says where each lies."""
+    """Collects the body of an envelope and gives the place of each piece in it."""
 
     def __init__(self) -> None:
         self.body: list[bytes] = []
         self.length = 0
 
+    def place(self, content: bytes) -> list[int]:
+        """Put bytes into the body; return where they start, and how many they are."""
+        start = self.length
+        self.body.append(content)
+        self.length += len(content)
+        return [start, len(content)]
+
+    def text(self, text: str) -> list[int]:
+        """Put a text into the body, as UTF-8 whatever is in it."""
+        return self.place(text.encode("utf-8", "backslashreplace"))
+
     def pack(self, part: Part) -> dict[str, Any]:
+        """Return a part's description."""
         packed: dict[str, Any] = {"kind": part.kind, "size": part.size}
         if part.header:
             packed["header"] = part.header
         if part.string:
-            packed["string"] = part.string
+            packed["string"] = self.text(part.string)
         if part.data is None:
             packed["key"] = part.key
-            return packed
-        packed.update(at=self.length, size=len(part.data))
-        self.body.append(part.data)
-        self.length += len(part.data)
+        else:
+            packed["at"], packed["size"] = self.place(part.data)
         return packed
 
     def join(self, header: dict[str, Any]) -> bytes:
@@ -64,6 +80,7 @@ def encode_task(task: Task) -> bytes:
         "outcome_prefix": task.outcome_prefix,
         "dispatch_id": task.dispatch_id,
         "node_id": task.node_id,
+        "source": packer.text(task.source),
         "function": packer.pack(call.function),
         "args": [packer.pack(part) for part in call.args],
         "kwargs": {key: packer.pack(part) for key, part in call.kwargs.items()},
@@ -82,22 +99,14 @@ def encode_outcome(outcome: Outcome) -> bytes:
         "status": outcome.status,
         "attempt": outcome.attempt,
         "exit_code": outcome.exit_code,
-        "error": outcome.error,
-        "traceback": outcome.traceback,
         "started": outcome.started,
         "ended": outcome.ended,
         "peak_memory": outcome.peak_memory,
-        "python": outcome.python,
+        "out_of_memory": outcome.out_of_memory,
         "result": packer.pack(outcome.result) if outcome.result else None,
-        "stdout": packer.pack(text_part(outcome.stdout)),
-        "stderr": packer.pack(text_part(outcome.stderr)),
+        **{name: packer.text(getattr(outcome, name)) for name in TEXTS},
     }
     return packer.join(header)
-
-
-def text_part(text: str) -> Part:
-    """Return a part that holds ``text``; lone surrogates become question marks."""
-    return Part("text", data=text.encode("utf-8", "replace"))
 
 
 def _open(envelope: bytes, wanted: str) -> tuple[dict[str, Any], memoryview]:
@@ -105,7 +114,7 @@ def _open(envelope: bytes, wanted: str) -> tuple[dict[str, Any], memoryview]:
         raise BadEnvelope("it does not start as an envelope does")
     start = len(MAGIC) + 4
     length = int.from_bytes(envelope[len(MAGIC) : start], "big")
-    if length > HEADER_LIMIT or start + length > len(envelope):
+    if length > HEADER_LIMITS[wanted] or start + length > len(envelope):
         raise BadEnvelope("its header is cut short")
     try:
         header = json.loads(envelope[start : start + length].decode("utf-8"))
@@ -119,21 +128,29 @@ def _open(envelope: bytes, wanted: str) -> tuple[dict[str, Any], memoryview]:
 
 
 def _unpack(packed: Any, body: memoryview) -> Part:
-    if packed["kind"] not in ("transportable", "pickle", "text"):
+    if packed["kind"] not in ("transportable", "pickle"):
         raise BadEnvelope("it has a part of an unknown kind")
-    size, key = packed["size"], packed.get("key")
-    header, string = packed.get("header", {}), packed.get("string", "")
-    if not (isinstance(header, dict) and isinstance(string, str) and _is_count(size)):
+    size, key, header = packed["size"], packed.get("key"), packed.get("header", {})
+    string = _text(packed["string"], body) if "string" in packed else ""
+    if not (isinstance(header, dict) and _is_count(size)):
         raise BadEnvelope("a part's description is of the wrong type")
     if key is not None:
         if not isinstance(key, str):
             raise BadEnvelope("a part's key is no text")
         return Part(packed["kind"], key=key, size=size, header=header, string=string)
-    at = packed["at"]
-    if not _is_count(at) or at + size > len(body):
-        raise BadEnvelope("a part lies outside of it")
-    data = bytes(body[at : at + size])
+    data = _piece((packed["at"], size), body)
     return Part(packed["kind"], data=data, size=size, header=header, string=string)
+
+
+def _piece(place: Any, body: memoryview) -> bytes:
+    start, size = place
+    if not (_is_count(start) and _is_count(size) and start + size <= len(body)):
+        raise BadEnvelope("a part lies outside of it")
+    return bytes(body[start : start + size])
+
+
+def _text(place: Any, body: memoryview) -> str:
+    return _piece(place, body).decode("utf-8", "replace")
 
 
 def _is_count(value: Any) -> bool:
@@ -173,6 +190,7 @@ def decode_task(envelope: bytes) -> Task:
             call=call,
             dispatch_id=header["dispatch_id"],
             node_id=header["node_id"],
+            source=_text(header["source"], body),
             **_typed(header, name=str, python=str, outcome_prefix=str),
         )
     except BadEnvelope:
@@ -190,34 +208,25 @@ def decode_outcome(envelope: bytes) -> Outcome:
     header, body = _open(envelope, "outcome")
     number = (int, float)
     try:
+        texts: dict[str, Any] = {name: _text(header[name], body) for name in TEXTS}
         if header["status"] not in STATUSES:
             raise BadEnvelope("its status is unknown")
         result = header["result"]
         return Outcome(
             result=None if result is None else _unpack(result, body),
-            stdout=_text(header["stdout"], body),
-            stderr=_text(header["stderr"], body),
+            out_of_memory=header["out_of_memory"] is True,
+            **texts,
             **_typed(
                 header,
                 status=str,
                 attempt=int,
                 exit_code=int,
-                error=str,
-                traceback=str,
                 started=number,
                 ended=number,
                 peak_memory=int,
-                python=str,
             ),
         )
     except BadEnvelope:
         raise
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise BadEnvelope(f"its header lacks what an outcome has ({error})") from error
-
-
-def _text(packed: Any, body: memoryview) -> str:
-    part = _unpack(packed, body)
-    if part.data is None:
-        raise BadEnvelope("an output stream is not inside it")
-    return part.data.decode("utf-8", "replace")

@@ -15,3 +15,13 @@ EXIT_NO_PYTHON = 214
 # The task ran, but its outcome could not be stored.
 EXIT_NOT_STORED = 215
 NEVER_RETRIED = "21*"
+
+
+def of_job(code: int) -> int:
+    """Return the exit code of a job whose task ended its own process with ``code``.
+
+    It is the same, unless it is one of the worker's or ``NEVER_RETRIED`` matches it (21 too):
+    then it is 1. The outcome has the task's own.
+    """
+    matched = str(code).startswith(NEVER_RETRIED.rstrip("*"))
+    return EXIT_RAISED if matched or code == EXIT_START_FAILED else code

@@ -26,8 +26,8 @@ class Part:
     """One piece of a task or outcome.
 
     Attributes:
-        kind: ``transportable`` (the base64 text of a Covalent TransportableObject), ``pickle``
-            (the bytes of a cloudpickle) or ``text`` (UTF-8).
+        kind: ``transportable`` (the base64 text of a Covalent TransportableObject) or ``pickle``
+            (the bytes of a cloudpickle).
         header: The TransportableObject's header; empty for other kinds.
         string: The TransportableObject's string form; empty where nobody reads it.
         data: The content, where it is inside the envelope.
@@ -78,6 +78,7 @@ class Task:
         outcome_prefix: Where outcomes go, up to the job's id.
         dispatch_id: Covalent's id of the dispatch, for ``ct.get_context``.
         node_id: Covalent's number of the node, for the same.
+        source: The source of the electron's function, for tracebacks; empty if not known.
     """
 
     name: str
@@ -86,6 +87,7 @@ class Task:
     outcome_prefix: str
     dispatch_id: Any = None
     node_id: Any = None
+    source: str = ""
 
 
 @dataclass(frozen=True)
@@ -102,6 +104,7 @@ class Outcome:
         ended: Seconds since the epoch when the task had ended.
         peak_memory: The task's peak resident memory in bytes.
         python: The worker's Python version.
+        out_of_memory: Whether the kernel killed the task because memory ran out.
         result: The result, where there is one.
         stdout: What the task wrote to standard output.
         stderr: What the task wrote to standard error.
@@ -116,6 +119,7 @@ class Outcome:
     ended: float = 0.0
     peak_memory: int = 0
     python: str = ""
+    out_of_memory: bool = False
     result: Part | None = None
     stdout: str = ""
     stderr: str = ""

@@ -6,7 +6,6 @@ import os
 import subprocess
 import sys
 import threading
-from pathlib import Path
 
 import pytest
 
@@ -14,6 +13,7 @@ from covalent_awsbatch_plugin.aws.jobs.logs import LINE_LIMIT, harmless
 from covalent_awsbatch_plugin.aws.jobs.poller import parse_all
 from covalent_awsbatch_plugin.job import supervisor, task_process
 from covalent_awsbatch_plugin.job.output import Tee
+from covalent_awsbatch_plugin.job.tracebacks import Source
 from covalent_awsbatch_plugin.protocol import exit_codes, messages
 
 
@@ -72,35 +72,35 @@ def test_a_task_s_exception_is_told_with_its_traceback():
     def fail():
         raise ValueError("too bad\nreally")
 
-    report = task_process.explain(raised(fail))
-    assert report["status"] == messages.RAISED
-    assert report["exit_code"] == exit_codes.EXIT_RAISED
-    assert report["error"] == "ValueError: too bad really"
-    assert report["traceback"].rstrip().endswith("really")
+    outcome = task_process.explain(raised(fail), Source())
+    assert outcome.status == messages.RAISED
+    assert outcome.exit_code == exit_codes.EXIT_RAISED
+    assert outcome.error == "ValueError: too bad really"
+    assert outcome.traceback.rstrip().endswith("really")
 
 
 def test_leaving_early_counts_as_raising():
-    report = task_process.explain(raised(lambda: sys.exit(0)))
-    assert (report["status"], report["exit_code"]) == (messages.RAISED, exit_codes.EXIT_RAISED)
+    outcome = task_process.explain(raised(lambda: sys.exit(0)), Source())
+    assert (outcome.status, outcome.exit_code) == (messages.RAISED, exit_codes.EXIT_RAISED)
 
 
 def test_what_a_failed_command_wrote_is_shown():
     command = [sys.executable, "-c", "import sys; sys.exit('no such package')"]
     error = raised(lambda: subprocess.run(command, check=True, capture_output=True))
-    assert "no such package" in task_process.explain(error)["traceback"]
+    assert "no such package" in task_process.explain(error, Source()).traceback
 
 
 @pytest.mark.parametrize(
     ("end", "code", "said"),
     [("os.kill(os.getpid(), 9)", 137, "SIGKILL"), ("os._exit(5)", 5, "exit code 5")],
 )
-def test_an_end_without_a_report_is_told(tmp_path: Path, end, code, said):
+def test_an_end_without_a_report_is_told(end, code, said):
     child = subprocess.Popen([sys.executable, "-c", f"import os; {end}"])
     _, status = os.waitpid(child.pid, 0)
     child.returncode = 0
-    report = supervisor.read_report(tmp_path, status)
-    assert (report["status"], report["exit_code"]) == (messages.KILLED, code)
-    assert said in report["error"]
+    outcome = supervisor.outcome_without_report(status)
+    assert (outcome.status, outcome.exit_code) == (messages.KILLED, code)
+    assert said in outcome.error
 
 
 def test_hostile_log_lines_do_no_harm():
