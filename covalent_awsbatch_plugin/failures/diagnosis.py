@@ -74,7 +74,8 @@ def _killed(case: Case, outcome: messages.Outcome) -> BatchTaskError:
     if outcome.exit_code != SIGKILL:
         advice = "look at its output above: a crash of native code, os._exit, or a signal."
         return errors.TaskKilled(f"{outcome.error}.", advice=advice, evidence=evidence(case))
-    if outcome.peak_memory >= NEAR_THE_LIMIT * case.memory * 2**30:
+    near_the_limit = outcome.peak_memory >= NEAR_THE_LIMIT * case.memory * 2**30
+    if outcome.out_of_memory or near_the_limit:
         return _made(OUT_OF_MEMORY, case, {})
     return errors.TaskKilled(
         f"{outcome.error}.{_peak(case)}",

@@ -177,7 +177,7 @@ class Supervisor:
         """End what the task has left running; return what the user is to know."""
         notes = list(self._watch.notes)
         if names := self._descendants.end():
-            what = "process" if len(names) == 1 else f"{len(names)} processes"
+            what = "a process" if len(names) == 1 else f"{len(names)} processes"
             notes.append(f"The task left {what} running, now killed: {', '.join(names)[:500]}.")
         if self._killed_for_memory():
             notes.append(

@@ -588,15 +588,20 @@ class WithoutAString:
         raise RuntimeError("no string form")
 
 
-class Documented:
-    __doc__ = 5
-    __name__ = object()
+def with_odd_attributes():
+    class Result:
+        __doc__ = 5
 
-    def __reduce__(self):
-        return str, (VALUE,)
+        def __init__(self):
+            self.__name__ = object()
 
-    def __str__(self):
-        return VALUE
+        def __reduce__(self):
+            return str, (VALUE,)
+
+        def __str__(self):
+            return VALUE
+
+    return Result()
 
 
 def deep():
@@ -625,7 +630,7 @@ def returns(make):
     return function
 
 
-def exits_when_collected():
+def ends_its_process_when_collected():
     class Result:
         def __reduce__(self):
             return str, (VALUE,)
@@ -637,6 +642,14 @@ def exits_when_collected():
             os._exit(9)
 
     return Result()
+
+
+def raises_what_ends_its_process_when_collected():
+    class Ending(Exception):
+        def __del__(self):
+            os._exit(9)
+
+    raise Ending("with a finalizer")
 
 
 def fills_the_memory():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -63,7 +64,10 @@ def run_all(
 
     async def run_them() -> list[Ended]:
         free = asyncio.Semaphore(AT_ONCE)
-        runs = (_run(aws, free, name, call, scratch, options) for name, call in calls.items())
+        runs = (
+            _run(aws, free, call, scratch, {"retry_attempts": cases[name].allowed, **options})
+            for name, call in calls.items()
+        )
         return await asyncio.gather(*runs)
 
     try:
@@ -75,15 +79,14 @@ def run_all(
 async def _run(
     aws: LocalAws,
     free: asyncio.Semaphore,
-    name: str,
     call: TransportableObject,
     scratch: Path,
     options: dict[str, Any],
 ) -> Ended:
-    defaults = {"poll_freq": 1, "retry_attempts": 2, "cache_dir": str(scratch)}
+    defaults = {"poll_freq": 1, "cache_dir": str(scratch)}
     executor = Executor(**{**aws.executor_options(), **defaults, **options})
     executor.task_stdout, executor.task_stderr = io.StringIO(), io.StringIO()
-    dispatch = "hostile-" + "".join(c if c.isalnum() else "-" for c in name)
+    dispatch = str(uuid.uuid4())
     function = partial(wrapper_fn, call, [], [])
     async with free:
         running = executor.run(function, [], {}, {"dispatch_id": dispatch, "node_id": 0})
