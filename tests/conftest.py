@@ -18,7 +18,7 @@ for number in (signal.SIGTERM, signal.SIGHUP):
     signal.signal(number, signal.default_int_handler)
 
 _session = ExitStack()
-HOME = str(_session.enter_context(temporary_folder("covalent-awsbatch-tests-")))
+HOME = str(_session.enter_context(temporary_folder("covalent-awsbatch-tests-", processes=True)))
 for name in [name for name in os.environ if name.startswith(("AWS_", "COVALENT_"))]:
     # Certificates of the machine are no configuration of an account.
     if name != "AWS_CA_BUNDLE" and not name.startswith("COVALENT_AWSBATCH_TEST"):

@@ -61,7 +61,9 @@ class CovalentServer:
         environment: Mapping[str, str] | None = None,
     ) -> None:
         self._temporary = ExitStack()
-        self.home = home or self._temporary.enter_context(temporary_folder("covalent-home-"))
+        self.home = home or self._temporary.enter_context(
+            temporary_folder("covalent-home-", processes=True)
+        )
         self.port = port or free_port()
         self.url = f"http://localhost:{self.port}"
         self._extra = dict(environment or {})

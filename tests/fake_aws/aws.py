@@ -5,16 +5,17 @@ from __future__ import annotations
 import asyncio
 import random
 import socket
-import tempfile
 import threading
 import time
 from collections import Counter, defaultdict, deque
 from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 from aiohttp import web
 
+from covalent_awsbatch_plugin.local.tracking.resource_tracker import temporary_folder
 from tests.fake_aws import http, scripts
 from tests.fake_aws.batch import Batch
 from tests.fake_aws.errors import ApiError, CutError
@@ -80,7 +81,8 @@ class FakeAws:
         self.forget_calls()
         self._make_services(job_seconds, queue_seconds, definition_delay)
         self._port = port
-        self._directory = tempfile.TemporaryDirectory(prefix="fake-aws-")
+        self._files = ExitStack()
+        self._directory = self._files.enter_context(temporary_folder("fake-aws-"))
 
     def _make_services(self, job_seconds: float, queue_seconds: float, delay: float) -> None:
         self.s3, self.logs = S3(), Logs()
@@ -141,7 +143,7 @@ class FakeAws:
     @property
     def credentials_file(self) -> Path:
         """A credentials file that the fake accepts."""
-        path = Path(self._directory.name) / "credentials"
+        path = self._directory / "credentials"
         if not path.exists():
             keys = f"aws_access_key_id = {ACCESS_KEY}\naws_secret_access_key = {SECRET_KEY}\n"
             path.write_text(f"[default]\n{keys}")
@@ -164,7 +166,7 @@ class FakeAws:
     def __exit__(self, *exc_info: object) -> None:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
-        self._directory.cleanup()
+        self._files.close()
 
     def _serve(self) -> None:
         loop = self._loop

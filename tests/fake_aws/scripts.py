@@ -24,7 +24,6 @@ import pickle
 import platform
 import signal
 import sys
-import tempfile
 import time
 import traceback
 from collections.abc import Awaitable, Callable
@@ -33,6 +32,7 @@ from typing import TYPE_CHECKING, Any
 
 import cloudpickle
 
+from covalent_awsbatch_plugin.local.tracking.resource_tracker import temporary_folder
 from covalent_awsbatch_plugin.protocol import env_names, envelope, exit_codes, messages, s3_keys
 from tests.fake_aws import release042
 from tests.fake_aws.jobs import Job, JobEnd
@@ -166,10 +166,10 @@ def _pickled(value: Any) -> messages.Part:
 
 async def run_process(job: Job, aws: FakeAws) -> JobEnd:
     """Start the job's real command as a process that reaches this fake."""
-    with tempfile.TemporaryDirectory(prefix="fake-job-", ignore_cleanup_errors=True) as home:
+    with temporary_folder("fake-job-", processes=True) as home:
         process = await asyncio.create_subprocess_exec(
             *job.container["command"],
-            env=_process_environment(job, aws, home),
+            env=_process_environment(job, aws, str(home)),
             cwd=home,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
 
 from tests.waiting import wait_until
 
@@ -56,6 +59,23 @@ print(child, flush=True)
     wait_until(lambda: not folder.exists())
     stop = [sys.executable, "-c", f"import os; os.kill({child}, 9)"]
     assert subprocess.run(stop).returncode == 0, "the forked process was ended"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
+@pytest.mark.parametrize("processes", [True, False])
+def test_processes_end_with_a_folder_only_where_that_was_asked_for(
+    tmp_path: Path, processes: bool
+) -> None:
+    """A user's shell may have exported the path of a folder with credentials."""
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    program = f"track_folder(path, {processes}); {KILL}"
+    exported = {**os.environ, "AWS_SHARED_CREDENTIALS_FILE": str(folder / "credentials")}
+    with subprocess.Popen(["sleep", "600"], env=exported) as sleep:
+        run(folder, program)
+        wait_until(lambda: not folder.exists())
+        assert (sleep.poll() is not None) == processes
+        sleep.kill()
 
 
 def test_the_last_is_cleaned_up_first_and_a_failure_stops_nothing(tmp_path: Path) -> None:

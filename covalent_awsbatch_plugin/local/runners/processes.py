@@ -58,7 +58,8 @@ class ProcessRunner:
 
     def __init__(self) -> None:
         self._parts = ExitStack()
-        root = temporary_folder("awsbatch-", short_folder(tempfile.gettempdir()))
+        parent = short_folder(tempfile.gettempdir())
+        root = temporary_folder("awsbatch-", parent, processes=True)
         self._root = self._parts.enter_context(root)
         self._attempts = itertools.count(1)
         self._packages = link_packages(self._root / "packages")

@@ -36,11 +36,17 @@ def main() -> None:
             stack.callback(CLEAN_UPS[name], *arguments)
 
 
-def remove_folder(folder: str) -> None:
-    """Remove a folder, and end the processes that would go on writing to it."""
+def remove_folder(folder: str, processes: bool = False) -> None:
+    """Remove a folder, also if a process that is ending still writes to it.
+
+    Args:
+        folder: The folder.
+        processes: Whether to end the processes whose environment names a path in it.
+    """
     path, deadline = Path(folder), time.monotonic() + FOLDER_LIMIT
     while True:
-        end_orphans(path)
+        if processes:
+            end_orphans(path)
         shutil.rmtree(path, ignore_errors=True)
         if not path.exists() or time.monotonic() > deadline:
             return

@@ -11,13 +11,14 @@ import atexit
 import contextlib
 import json
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+
+from .process import remove_folder
 
 START = "import sys; sys.path.insert(0, sys.argv[1]); from {module} import main; main()"
 
@@ -103,20 +104,29 @@ os.register_at_fork(after_in_child=_tracker.forget)
 
 
 @contextlib.contextmanager
-def temporary_folder(prefix: str, parent: str | None = None) -> Iterator[Path]:
-    """A temporary folder that is removed even if this process is killed."""
+def temporary_folder(
+    prefix: str, parent: str | None = None, *, processes: bool = False
+) -> Iterator[Path]:
+    """A temporary folder that is removed even if this process is killed.
+
+    Args:
+        prefix: How its name begins.
+        parent: Where it is made; where temporary files usually are by default.
+        processes: Whether processes that were started in it are ended if this process is killed:
+            those whose environment names a path in it. Not for a folder whose path users export.
+    """
     folder = Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
-    untrack = track_folder(folder)
+    untrack = track_folder(folder, processes)
     try:
         yield folder
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        remove_folder(str(folder))
         untrack()
 
 
-def track_folder(folder: Path) -> Untrack:
-    """Have a folder removed, and the processes ended whose environment names a path in it."""
-    return _tracker.track("remove_folder", str(folder))
+def track_folder(folder: Path, processes: bool = False) -> Untrack:
+    """Have a folder removed, and maybe processes ended whose environment names a path in it."""
+    return _tracker.track("remove_folder", str(folder), processes)
 
 
 def track_file(file: Path) -> Untrack:
