@@ -83,7 +83,8 @@ def main():
     s3 = S3(environ["COVALENT_AWSBATCH_BUCKET"], owner, environ)
     fetch_worker(s3, environ["COVALENT_AWSBATCH_WORKER"], path)
     sys.path.insert(0, path)
-    return importlib.import_module("covalent_awsbatch_worker.job.launch").main(scratch, s3)
+    launch = importlib.import_module("covalent_awsbatch_worker.job.launch")
+    return launch.main(scratch, s3)
 
 
 if __name__ == "__main__":

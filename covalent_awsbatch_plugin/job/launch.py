@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import site
 import sys
@@ -44,6 +45,10 @@ def become_task(
         os.close(read)
         os.dup2(write, target)
         os.close(write)
+    # The archive's cloudpickle is the client's, so it is imported before any other. From here on
+    # the archive stands behind what the image has; processes that a task spawns look there too.
+    importlib.import_module("cloudpickle")
+    sys.path.append(sys.path.pop(0))
     from . import task_process
 
     return task_process.run_task(scratch, go, report)

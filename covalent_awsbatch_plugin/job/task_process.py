@@ -42,8 +42,6 @@ def run_task(scratch: str, go: int, report: int) -> int:
     # What a crash of native code was called from is in the task's output.
     faulthandler.enable()
     prefer_own_pip(folder)
-    # Imported while the task is on its way; this is the archive's, which the task then uses too.
-    importlib.import_module("cloudpickle")
     if not os.read(go, 1):
         return exit_codes.EXIT_START_FAILED
     outcome, _kept = outcome_of_task(folder)

@@ -6,8 +6,10 @@ import asyncio
 import functools
 import uuid
 from collections.abc import Callable
+from importlib.metadata import version
 from typing import Any
 
+import covalent as ct
 import docker
 import pytest
 from covalent._workflow.transport import TransportableObject
@@ -39,10 +41,10 @@ TMPFS = {"linuxParameters": {"tmpfs": [{"containerPath": "/tmp", "size": 64}]}}
 def run(aws: LocalAws) -> Callable[..., Any]:
     """Runs a function in an image as the Covalent server would; returns its value."""
 
-    def run_in(image: str, function: TransportableObject, **options: Any) -> Any:
+    def run_in(image: str, function: TransportableObject, before: Any = (), **options: Any) -> Any:
         settings = {"container_image_uri": image, "retry_attempts": 1, "poll_freq": 0.5}
         executor = AWSBatchExecutor(**{**aws.executor_options(), **settings, **options})
-        call = functools.partial(wrapper_fn, function, [], [])
+        call = functools.partial(wrapper_fn, function, list(before), [])
         metadata = {"dispatch_id": str(uuid.uuid4()), "node_id": 0}
         result = asyncio.run(executor.run(call, [], {}, metadata))
         return result.get_deserialized()
@@ -92,35 +94,81 @@ def test_a_read_only_root_without_a_folder_for_temporary_files(images, ours, pic
     assert reported == (OURS, 1234, True)
 
 
-def test_a_bare_image_installs_what_is_missing(images, ours, pickled, run, index_reachable: Index):
+@pytest.mark.parametrize("minor", CLAIMED)
+def test_a_bare_image_needs_nothing_but_python(images, python, pickled, run, minor):
+    found = python(minor)
+    reported = run(images.bare(found), pickled(found), environment=UNREACHABLE)
+    assert reported == (minor, 0, True)
+
+
+def test_a_bare_image_with_a_read_only_root_another_user_and_no_home(images, ours, pickled, run):
     reported = run(
         images.bare(ours),
         pickled(ours),
-        environment=index_reachable.environment,
-        container_properties=index_reachable.container_properties,
-    )
-    assert reported == (OURS, 0, True)
-
-
-def test_a_bare_image_installs_for_another_user(
-    images, ours, pickled, run, index_reachable: Index
-):
-    reported = run(
-        images.bare(ours),
-        pickled(ours),
-        environment=index_reachable.environment,
-        container_properties={**index_reachable.container_properties, "user": "1234"},
+        environment=UNREACHABLE,
+        container_properties={**OTHER_USER, **TMPFS},
     )
     assert reported == (OURS, 1234, True)
 
 
-def test_a_bare_image_without_an_index_says_so(images, ours, pickled, run):
+def test_hooks_need_no_covalent(images, ours, run):
+    deps = ct.DepsBash(["echo made > /tmp/made"]).apply()
+    hook = ct.DepsCall(open, ["/tmp/made"], retval_keyword="file").apply()
+
+    def read(file):
+        import importlib.util
+
+        return file.read(), importlib.util.find_spec("covalent").origin
+
+    reported = run(
+        images.bare(ours), TransportableObject(read), [deps, hook], environment=UNREACHABLE
+    )
+    assert reported == ("made\n", None)
+
+
+@pytest.mark.parametrize("user", ["root", "1234"])
+def test_covalent_is_installed_when_it_is_imported(
+    images, ours, run, index_reachable: Index, user: str
+):
+    def node():
+        import boto3
+        import covalent
+
+        context = covalent.get_context()
+        return covalent.__version__, boto3.__version__, context.task_id
+
+    reported = run(
+        images.bare(ours),
+        TransportableObject(node),
+        environment=index_reachable.environment,
+        container_properties={**index_reachable.container_properties, "user": user},
+    )
+    assert reported == (version("covalent"), version("boto3"), 0)
+
+
+def test_covalent_that_cannot_be_installed_ends_the_job_and_says_why(images, ours, run):
+    def node():
+        import covalent
+
+        return covalent
+
     with pytest.raises(BatchTaskError) as caught:
-        run(images.bare(ours), pickled(ours), environment=UNREACHABLE)
+        run(images.bare(ours), TransportableObject(node), environment=UNREACHABLE)
     text = str(caught.value)
     assert "this image lacks covalent" in text
     assert "package index" in text
     assert "covalent-awsbatch image" in text
+
+
+def test_user_code_that_can_do_without_goes_on(images, ours, run):
+    def node():
+        try:
+            import boto3
+        except ImportError:
+            return None
+        return boto3
+
+    assert run(images.bare(ours), TransportableObject(node), environment=UNREACHABLE) is None
 
 
 def test_a_python_of_another_minor_version(images, python, ours, pickled, run):

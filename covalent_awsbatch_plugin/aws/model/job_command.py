@@ -58,10 +58,10 @@ def _worker() -> Iterator[tuple[str, str]]:
 
 
 def _cloudpickle() -> Iterator[tuple[str, str]]:
-    """Yield the modules of this machine's cloudpickle, and the licence they come with."""
+    """Yield the modules of this machine's cloudpickle, its metadata and its licence."""
     for file in sorted(distribution_files("cloudpickle") or ()):
         path = PurePosixPath(file)
-        if path.suffix == ".py" or "LICENSE" in path.name:
+        if path.suffix == ".py" or path.name.startswith(("METADATA", "LICENSE")):
             yield str(path), file.read_text("utf-8")
 
 
