@@ -25,6 +25,9 @@ PIECE = 4 * 1024 * 1024
 # some turns of the loop, so these are short.
 TEXT_PIECE = 256 * 1024
 
+# Characters of a function's source that travel with its task.
+SOURCE_LIMIT = 64 * 1024
+
 # Covalent's function that builds a sublattice; its result is a text, a tarball in base64.
 SUBLATTICE_BUILDER = "_build_sublattice_graph"
 
@@ -163,6 +166,25 @@ def _pack_any(
     import cloudpickle
 
     return messages.Call(packed.pickle(cloudpickle.dumps((function, list(args), dict(kwargs)))))
+
+
+def read_source(metadata: Mapping[str, Any]) -> str:
+    """Return the source of an electron's function; an empty text where it is not known.
+
+    The client sends it with the workflow, and Covalent's server keeps it in a file, a few
+    kilobytes long, which it hands to no executor. Unpickled functions have no source of their own.
+    """
+    if not (folder := metadata.get("results_dir")):
+        return ""
+    node = f"{metadata['dispatch_id']}/node_{metadata['node_id']}"
+    path = Path(folder, node, "function_string.txt")
+    try:
+        with path.open(encoding="utf-8") as file:
+            source = file.read(SOURCE_LIMIT)
+    except (OSError, ValueError):
+        return ""
+    # What Covalent writes in the place of a source that it could not find is a comment.
+    return "" if source.startswith("# ") and source.rstrip().endswith("inspectable") else source
 
 
 def function_name(function: Callable[..., Any]) -> str:

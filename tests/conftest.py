@@ -9,6 +9,8 @@ import os
 import signal
 from contextlib import ExitStack
 
+from hypothesis import settings
+
 from covalent_awsbatch_plugin.local.loopback import direct_environment
 from covalent_awsbatch_plugin.local.ports import free_port
 from covalent_awsbatch_plugin.local.tracking.resource_tracker import temporary_folder
@@ -34,6 +36,10 @@ os.environ.update(
 os.environ.update(direct_environment(os.environ))
 for name in ("XDG_CONFIG_DIR", "XDG_CACHE_HOME", "XDG_DATA_HOME"):
     os.environ.pop(name, None)
+
+# A busy machine is no failure: nothing here asserts how long an example takes.
+settings.register_profile("ours", deadline=None)
+settings.load_profile("ours")
 
 
 def pytest_unconfigure() -> None:

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +49,7 @@ async def run_electron(
         if await _ask(executor.get_cancel_requested(), "whether it was cancelled"):
             running.cancel()
         task, large = await _pack(backend, request, function, args, kwargs)
+        task = replace(task, source=covalent_calls.read_source(metadata))
 
         async def submitted(job_id: str) -> None:
             await _ask(executor.set_job_handle(job_id), "to note its job's id")
@@ -124,6 +126,7 @@ async def upload(
     """Put a task into the bucket, from where ``submit_task`` takes it."""
     request = task_request(executor, function, metadata)
     task, large = await _pack(backend, request, function, args, kwargs)
+    task = replace(task, source=covalent_calls.read_source(metadata))
     await backend.upload(request, task, large)
 
 

@@ -14,6 +14,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import cloudpickle
+
 from ..protocol import messages
 from . import dependencies
 
@@ -25,6 +27,18 @@ Read = Callable[[messages.Part], bytes]
 
 class NotSerializable(Exception):
     """The result cannot be pickled; the cause says why."""
+
+
+class CannotUnpickle(Exception):
+    """A part of the call could not be unpickled; the cause says why.
+
+    Attributes:
+        part: Which part it is.
+    """
+
+    def __init__(self, part: str) -> None:
+        super().__init__(part)
+        self.part = part
 
 
 @dataclass(frozen=True)
@@ -62,8 +76,6 @@ def pack(value: Any) -> Packed:
     Raises:
         NotSerializable: It cannot be pickled, or has no string form.
     """
-    import cloudpickle
-
     try:
         content = base64.b64encode(cloudpickle.dumps(value))
         string = str(value).encode("utf-8").decode("utf-8")
@@ -87,24 +99,35 @@ def run(call: messages.Call, read: Read) -> Any:
     Args:
         call: The call.
         read: Returns a part's content.
+
+    Raises:
+        CannotUnpickle: A part cannot be unpickled.
     """
 
-    def load(part: messages.Part) -> Any:
-        return unpack(read(part))
+    def load(part: messages.Part, name: str) -> Any:
+        content = read(part)
+        try:
+            return unpack(content)
+        except Exception as error:
+            raise CannotUnpickle(name) from error
+
+    def load_hook(parts: list[Any], name: str) -> list[Any]:
+        names = ("function", "arguments", "keyword arguments")
+        return [load(part, f"the {of} of {name}") for part, of in zip(parts, names, strict=True)]
 
     returned: dict[str, list[Any]] = {}
-    for *parts, keyword in call.before:
-        function, args, kwargs = map(load, parts)
+    for number, (*parts, keyword) in enumerate(call.before, 1):
+        function, args, kwargs = load_hook(parts, f"call {number} before the task")
         value = function(*args, **kwargs)
         if keyword:
             returned.setdefault(keyword, []).append(value)
-    function = load(call.function)
-    arguments = [load(part) for part in call.args]
-    keywords = {name: load(part) for name, part in call.kwargs.items()}
+    function = load(call.function, "the function")
+    arguments = [load(part, f"argument {number}") for number, part in enumerate(call.args, 1)]
+    keywords = {name: load(part, f"argument {name!r}") for name, part in call.kwargs.items()}
     for name, values in returned.items():
         keywords[name] = values[0] if len(values) == 1 and name != FILES else values
     result = function(*arguments, **keywords)
-    for *parts, _ in call.after:
-        function, args, kwargs = map(load, parts)
+    for number, (*parts, _) in enumerate(call.after, 1):
+        function, args, kwargs = load_hook(parts, f"call {number} after the task")
         function(*args, **kwargs)
     return result

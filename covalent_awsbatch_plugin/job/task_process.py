@@ -8,10 +8,12 @@ import os
 import shlex
 import subprocess
 import sys
-import traceback
 from pathlib import Path
 from types import TracebackType
 from typing import Any, cast
+
+# The archive's, which the task then uses too.
+import cloudpickle
 
 from ..protocol import envelope, exit_codes, messages
 from . import electron_call, on_demand, tracebacks
@@ -89,8 +91,6 @@ def load_plugins() -> None:
 def call_task(call: messages.Call, folder: Path) -> Any:
     """Make the call that the task describes."""
     if call.function.kind == "pickle":
-        import cloudpickle
-
         function, args, kwargs = cloudpickle.loads(content(call.function, folder))
         return function(*args, **kwargs)
     if call.function.header.get("attrs", {}).get("name") == "_build_sublattice_graph":
@@ -105,8 +105,6 @@ def pack(result: Any, call: messages.Call, folder: Path) -> messages.Part:
         NotSerializable: It cannot be pickled.
     """
     if call.function.kind == "pickle":
-        import cloudpickle
-
         try:
             return _part(cloudpickle.dumps(result), folder, kind="pickle")
         except Exception as error:
@@ -148,17 +146,21 @@ def _text(value: Any) -> str | None:
 
 def explain(error: BaseException, source: tracebacks.Source) -> messages.Outcome:
     """Describe what the task raised, its traceback starting in the user's own code."""
-    status, code = messages.RAISED, exit_codes.EXIT_RAISED
+    status, code, part = messages.RAISED, exit_codes.EXIT_RAISED, ""
     # isinstance would ask the exception itself, whose attributes are the task's.
     if issubclass(type(error), electron_call.NotSerializable):
         status, code = messages.NOT_SERIALIZABLE, exit_codes.EXIT_NOT_SERIALIZABLE
         error = error.__cause__ or error
-    elif issubclass(type(error), on_demand.CannotInstall):
+    elif issubclass(type(error), electron_call.CannotUnpickle):
+        code, part = exit_codes.EXIT_CANNOT_UNPICKLE, str(error)
+        error = error.__cause__ or error
+    if issubclass(type(error), on_demand.CannotInstall):
         status, code = messages.START_FAILED, exit_codes.EXIT_START_FAILED
+    where = f" (while {part} of the task was being unpickled)" if part else ""
     return messages.Outcome(
         status,
         exit_code=code,
-        error=one_line(error),
+        error=one_line(error) + where,
         traceback=traceback_of(error, source),
     )
 
@@ -169,8 +171,7 @@ def traceback_of(error: BaseException, source: tracebacks.Source) -> str:
     try:
         return tracebacks.render(error, start, source) + output_of_command(error)
     except BaseException:  # noqa: BLE001 - its methods are the task's
-        entries = "".join(traceback.format_tb(start))
-        return f"Traceback (most recent call last):\n{entries}{one_line(error)}\n"
+        return tracebacks.bare(start) + one_line(error) + "\n"
 
 
 def output_of_command(error: BaseException) -> str:

@@ -51,6 +51,16 @@ def render(error: BaseException, start: TracebackType | None, source: Source) ->
     return shorten("".join(described.format()))
 
 
+def bare(start: TracebackType | None) -> str:
+    """Return a traceback's files and lines without their source, by nothing but built-in types."""
+    lines = ["Traceback (most recent call last):\n"]
+    while start is not None:
+        code = start.tb_frame.f_code
+        lines.append(f'  File "{code.co_filename}", line {start.tb_lineno}, in {code.co_name}\n')
+        start = start.tb_next
+    return shorten("".join(lines))
+
+
 def shorten(text: str, limit: int = LIMIT) -> str:
     """Return the beginning and the end of a text that is longer than ``limit``."""
     if len(text) <= limit:

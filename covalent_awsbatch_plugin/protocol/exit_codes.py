@@ -14,6 +14,8 @@ EXIT_BAD_TASK = 213
 EXIT_NO_PYTHON = 214
 # The task ran, but its outcome could not be stored.
 EXIT_NOT_STORED = 215
+# A part of the task could not be unpickled, for want of a module for example.
+EXIT_CANNOT_UNPICKLE = 216
 NEVER_RETRIED = "21*"
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import subprocess
 import sys
 import zipfile
 from pathlib import Path
 
+import cloudpickle
 import covalent as ct
 import pytest
 
@@ -257,6 +259,29 @@ def test_raising_task_shows_its_output_and_traceback(executor, run):
     assert 'raise ValueError("what a pity")' in trace
     assert trace.rstrip().endswith("ValueError: what a pity")
     assert "Job: " in explanation
+
+
+def test_traceback_shows_source_lines_of_a_file_that_the_job_does_not_have(
+    executor, run, tmp_path
+):
+    path = tmp_path / "user_module.py"
+    path.write_text("def invert(x):\n    # One over it.\n    return 1 / x\n")
+    spec = importlib.util.spec_from_file_location("user_module", path)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["user_module"] = module
+    spec.loader.exec_module(module)
+    cloudpickle.register_pickle_by_value(module)
+    invert = ct.electron(module.invert, executor=executor())
+    workflow = ct.lattice(invert)
+    try:
+        workflow.build_graph(0)
+        path.unlink()
+        result = run(workflow, 0)
+    finally:
+        cloudpickle.unregister_pickle_by_value(module)
+        del sys.modules["user_module"]
+    shown = node(result, "invert")["stderr"]
+    assert f'File "{path}", line 3, in invert\n    return 1 / x\n' in shown
 
 
 @pytest.mark.parametrize("example", ["svm", "fan_out", "failing_task"])

@@ -13,31 +13,39 @@ from covalent_awsbatch_plugin.protocol import envelope, exit_codes, messages, s3
 from covalent_awsbatch_plugin.protocol.envelope import BadEnvelope
 from covalent_awsbatch_plugin.protocol.messages import Call, Outcome, Part, Task
 
+# Any text, lone surrogates too, as names of files that are not UTF-8 have them.
+any_texts = st.text(st.characters(exclude_categories=()), max_size=20)
 texts = st.text(max_size=20)
-headers = st.dictionaries(texts, st.integers() | texts, max_size=3)
+headers = st.dictionaries(any_texts, st.none() | st.integers() | any_texts, max_size=3)
 inline = st.builds(
-    lambda kind, data, header: Part(kind, data=data, size=len(data), header=header),
+    lambda kind, data, header, string: Part(
+        kind, data=data, size=len(data), header=header, string=string
+    ),
     st.sampled_from(["transportable", "pickle"]),
     st.binary(max_size=50),
     headers,
+    texts,
 )
 stored = st.builds(
     lambda kind, key, size: Part(kind, key=key, size=size),
     st.sampled_from(["transportable", "pickle"]),
-    texts,
+    any_texts,
     st.integers(0, 2**40),
 )
 parts = inline | stored
-hooks = st.tuples(parts, parts, parts, st.none() | texts | st.integers())
+keywords = st.none() | any_texts | st.integers() | st.booleans() | st.floats(allow_nan=False)
+hooks = st.tuples(parts, parts, parts, keywords | st.lists(keywords, max_size=2))
 calls = st.builds(
     Call,
     parts,
     st.lists(parts, max_size=3).map(tuple),
-    st.dictionaries(texts, parts, max_size=3),
+    st.dictionaries(any_texts, parts, max_size=3),
     st.lists(hooks, max_size=2).map(tuple),
     st.lists(hooks, max_size=2).map(tuple),
 )
-tasks = st.builds(Task, texts, texts, calls, texts, texts, st.integers())
+tasks = st.builds(
+    Task, any_texts, any_texts, calls, any_texts, any_texts, st.integers(), source=texts
+)
 outcomes = st.builds(
     Outcome,
     st.sampled_from(messages.STATUSES),
@@ -49,6 +57,7 @@ outcomes = st.builds(
     ended=st.floats(0, 2e9),
     peak_memory=st.integers(0, 2**40),
     python=texts,
+    out_of_memory=st.booleans(),
     result=st.none() | parts,
     stdout=texts,
     stderr=texts,
@@ -63,6 +72,45 @@ def test_a_task_comes_back_as_it_was(task):
 @given(outcomes)
 def test_an_outcome_comes_back_as_it_was(outcome):
     assert envelope.decode_outcome(envelope.encode_outcome(outcome)) == outcome
+
+
+@given(any_texts)
+def test_an_outcome_s_texts_are_such_that_any_stream_takes_them(text):
+    given = Outcome(
+        messages.RAISED,
+        error=text,
+        traceback=text,
+        python=text,
+        stdout=text,
+        stderr=text,
+        result=Part("pickle", data=b"", string=text),
+    )
+    read = envelope.decode_outcome(envelope.encode_outcome(given))
+    shown = {getattr(read, name) for name in envelope.TEXTS} | {read.result.string}
+    assert shown == {text.encode("utf-8", "backslashreplace").decode()}
+
+
+@pytest.mark.parametrize("size", [10, 1_000_000])
+def test_an_outcome_s_header_does_not_grow_with_its_texts(size):
+    long = "x" * size
+    whole = envelope.encode_outcome(
+        Outcome(
+            messages.RAISED,
+            error=long,
+            traceback=long,
+            result=Part("pickle", data=b"", string=long),
+            stdout=long,
+            stderr=long,
+        )
+    )
+    assert int.from_bytes(whole[8:12], "big") < 1000
+    assert envelope.decode_outcome(whole).error == long
+
+
+def test_an_outcome_whose_header_is_too_long_is_refused_before_it_is_read():
+    header = Part("pickle", data=b"", header={"doc": "x" * 2_000_000})
+    with pytest.raises(BadEnvelope, match="header"):
+        envelope.decode_outcome(envelope.encode_outcome(Outcome(messages.RETURNED, result=header)))
 
 
 class Bomb:
@@ -126,6 +174,8 @@ def test_exit_codes_that_are_never_retried_match_their_pattern():
         exit_codes.EXIT_NO_PERMISSION,
         exit_codes.EXIT_BAD_TASK,
         exit_codes.EXIT_NO_PYTHON,
+        exit_codes.EXIT_NOT_STORED,
+        exit_codes.EXIT_CANNOT_UNPICKLE,
     )
     assert all(str(code).startswith(never) for code in hopeless)
     assert not str(exit_codes.EXIT_START_FAILED).startswith(never)

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import base64
 import os
+import pickle
 import subprocess
 import sys
 import threading
+from typing import Any
 
 import pytest
 
 from covalent_awsbatch_plugin.aws.jobs.logs import LINE_LIMIT, harmless
 from covalent_awsbatch_plugin.aws.jobs.poller import parse_all
-from covalent_awsbatch_plugin.job import supervisor, task_process
+from covalent_awsbatch_plugin.job import electron_call, supervisor, task_process
 from covalent_awsbatch_plugin.job.output import Tee
 from covalent_awsbatch_plugin.job.tracebacks import Source
 from covalent_awsbatch_plugin.protocol import exit_codes, messages
@@ -88,6 +91,46 @@ def test_what_a_failed_command_wrote_is_shown():
     command = [sys.executable, "-c", "import sys; sys.exit('no such package')"]
     error = raised(lambda: subprocess.run(command, check=True, capture_output=True))
     assert "no such package" in task_process.explain(error, Source()).traceback
+
+
+def part(value: Any) -> messages.Part:
+    content = base64.b64encode(pickle.dumps(value, 0))
+    return messages.Part("transportable", data=content, size=len(content))
+
+
+# The pickle of a name in a module that no image has.
+MISSING = messages.Part(
+    "transportable", data=base64.b64encode(b"cno_such_module\nname\n."), size=1
+)
+HOOK = (part(print), part(("called",)), part({}), None)
+
+
+@pytest.mark.parametrize(
+    ("call", "name"),
+    [
+        (messages.Call(MISSING), "the function"),
+        (messages.Call(part(max), args=(part(1), MISSING)), "argument 2"),
+        (messages.Call(part(dict), kwargs={"one": part(1), "x": MISSING}), "argument 'x'"),
+        (
+            messages.Call(part(dict), before=(HOOK, (part(print), MISSING, part({}), "y"))),
+            "the arguments of call 2 before the task",
+        ),
+        (
+            messages.Call(part(dict), after=((MISSING, part(()), part({}), None),)),
+            "the function of call 1 after the task",
+        ),
+    ],
+)
+def test_the_part_that_cannot_be_unpickled_is_named_and_nothing_is_retried(call, name):
+    error = raised(lambda: electron_call.run(call, lambda part: part.data or b""))
+    outcome = task_process.explain(error, Source())
+    assert outcome.status == messages.RAISED
+    assert outcome.exit_code == exit_codes.EXIT_CANNOT_UNPICKLE
+    assert outcome.error == (
+        "ModuleNotFoundError: No module named 'no_such_module' "
+        f"(while {name} of the task was being unpickled)"
+    )
+    assert outcome.traceback.rstrip().endswith("No module named 'no_such_module'")
 
 
 @pytest.mark.parametrize(

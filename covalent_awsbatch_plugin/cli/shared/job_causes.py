@@ -130,7 +130,8 @@ def _outcome(job: JobFacts, summary: Summary | None) -> messages.Outcome | None:
             peak_memory=summary.peak_memory,
             exit_code=job.exit_code or 0,
         )
-    if job.exit_code == exit_codes.EXIT_RAISED and env_names.ENV_TASK in job.environment:
+    raised = (exit_codes.EXIT_RAISED, exit_codes.EXIT_CANNOT_UNPICKLE)
+    if job.exit_code in raised and env_names.ENV_TASK in job.environment:
         # Its log could not be read; the exit code alone still means an exception.
-        return messages.Outcome(status=messages.RAISED, exit_code=exit_codes.EXIT_RAISED)
+        return messages.Outcome(status=messages.RAISED, exit_code=job.exit_code)
     return None
