@@ -277,7 +277,7 @@ class AWSBatchExecutor(RemoteExecutor):  # type: ignore[misc]
 
     async def _poll_task(self, job_id: str) -> str:
         async with self._backend() as backend:
-            job = await backend.poller.watch(job_id, self.poll_freq, self.misconfiguration_timeout)
+            job = await backend.poller.ended(job_id, self.poll_freq, self.misconfiguration_timeout)
         return job.status if job is not None else "VANISHED"
 
     def boto_session_options(self) -> dict[str, str]:

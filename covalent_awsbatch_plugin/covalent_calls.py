@@ -14,10 +14,9 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, Protocol
 
-from .protocol import messages, s3_keys
+from .protocol import messages
 
 PIECE = 4 * 1024 * 1024
 
@@ -31,14 +30,34 @@ SOURCE_LIMIT = 64 * 1024
 # Covalent's function that builds a sublattice; its result is a text, a tarball in base64.
 SUBLATTICE_BUILDER = "_build_sublattice_graph"
 
-Write = Callable[[Path], None]
+Write = Callable[[BinaryIO], None]
+
+
+class Places(Protocol):
+    """A task's names, and where its objects lie in the bucket."""
+
+    @property
+    def dispatch_id(self) -> Any:
+        """Covalent's id of the dispatch."""
+
+    @property
+    def node_id(self) -> Any:
+        """Covalent's number of the node."""
+
+    @property
+    def blobs_prefix(self) -> str:
+        """The prefix of large inputs."""
+
+    @property
+    def outcome_prefix(self) -> str:
+        """The prefix of outcomes."""
 
 
 @dataclass
 class Packed:
     """A call in parts, and what writes those that are objects of their own, by key."""
 
-    dispatch_id: str
+    blobs_prefix: str
     inline_limit: int = messages.INLINE_LIMIT
     large: dict[str, Write] = field(default_factory=dict)
 
@@ -56,7 +75,7 @@ class Packed:
         if size <= self.inline_limit:
             data = content.encode("ascii") if isinstance(content, str) else content
             return messages.Part(kind, data=data, size=size, header=header)
-        key = s3_keys.blob_key(self.dispatch_id, _digest(content))
+        key = self.blobs_prefix + _digest(content)
         self.large[key] = partial(_write, content)
         return messages.Part(kind, key=key, size=size, header=header)
 
@@ -74,9 +93,8 @@ def _digest(content: str | bytes) -> str:
     return digest.hexdigest()
 
 
-def _write(content: str | bytes, path: Path) -> None:
-    with path.open("wb") as file:
-        file.writelines(_pieces(content))
+def _write(content: str | bytes, file: BinaryIO) -> None:
+    file.writelines(_pieces(content))
 
 
 def is_covalent_call(function: Callable[..., Any]) -> bool:
@@ -101,11 +119,10 @@ def pack(
     function: Callable[..., Any],
     args: list[Any],
     kwargs: Mapping[str, Any],
-    dispatch_id: str,
-    node_id: int,
+    places: Places,
 ) -> tuple[messages.Task, dict[str, Write]]:
     """Return a node's call as a message, and what writes its large parts, by key."""
-    packed = Packed(dispatch_id)
+    packed = Packed(places.blobs_prefix)
     call = (_pack_covalent if is_covalent_call(function) else _pack_any)(
         packed, function, args, kwargs
     )
@@ -113,9 +130,9 @@ def pack(
         name=function_name(function),
         python=python_version(function),
         call=call,
-        outcome_prefix=s3_keys.node_prefix(dispatch_id, node_id),
-        dispatch_id=dispatch_id,
-        node_id=node_id,
+        outcome_prefix=places.outcome_prefix,
+        dispatch_id=places.dispatch_id,
+        node_id=places.node_id,
     )
     return task, packed.large
 
@@ -201,14 +218,13 @@ def python_version(function: Callable[..., Any]) -> str:
     return sys.version.split()[0]
 
 
-def read_text(path: Path) -> str:
+def read_text(file: BinaryIO) -> str:
     """Return an ASCII file's text, of which there is never a second copy in memory."""
     text = ""
-    with path.open("rb") as file:
-        # CPython extends the string in place; 3.11 only in a loop such as this one, not in a
-        # "while piece := ...".
-        for piece in iter(partial(file.read, TEXT_PIECE), b""):
-            text += piece.decode("ascii")
+    # CPython extends the string in place; 3.11 only in a loop such as this one, not in a
+    # "while piece := ...".
+    for piece in iter(partial(file.read, TEXT_PIECE), b""):
+        text += piece.decode("ascii")
     return text
 
 

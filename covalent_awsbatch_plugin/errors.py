@@ -36,6 +36,10 @@ class InvalidOptions(BatchTaskError, ValueError):
     """The executor's options are not valid."""
 
 
+class CacheDirUnusable(BatchTaskError):
+    """The Covalent server cannot write to the folder for temporary files (cache_dir)."""
+
+
 # ---- What the task itself did
 
 
@@ -120,6 +124,10 @@ class OutcomeNotStored(BatchTaskError):
 
 class OutcomeUnreadable(BatchTaskError):
     """The outcome object in S3 is unreadable."""
+
+
+class ResultNotFetched(BatchTaskError):
+    """The task returned, but the Covalent server could not fetch its result from S3."""
 
 
 class JobVanished(BatchTaskError):

@@ -14,12 +14,19 @@ from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 from weakref import WeakKeyDictionary
 
+# Seconds for which an event loop that ends waits for the users of a resource.
+ENDING = 3.0
+
 
 class Closable(Protocol):
     """Something that has to be closed."""
 
+    @property
+    def busy(self) -> bool:
+        """Whether it still has work of its own, without a user."""
+
     async def close(self) -> None:
-        """Close it."""
+        """Close it, within seconds."""
 
 
 K = TypeVar("K", bound=Hashable)
@@ -30,7 +37,12 @@ R = TypeVar("R", bound=Closable)
 class _Lease(Generic[R]):
     resource: R
     users: int = 0
-    closer: asyncio.Task[None] | None = None
+    used: float = 0.0
+    keeper: asyncio.Task[None] | None = None
+
+    @property
+    def busy(self) -> bool:
+        return bool(self.users) or self.resource.busy
 
 
 class LoopLocal(Generic[K, R]):
@@ -56,31 +68,45 @@ class LoopLocal(Generic[K, R]):
     @contextlib.asynccontextmanager
     async def use(self, key: K) -> AsyncIterator[R]:
         """Give the running event loop's resource of a key."""
-        leases = self._leases.setdefault(asyncio.get_running_loop(), {})
+        loop = asyncio.get_running_loop()
+        leases = self._leases.setdefault(loop, {})
         if key not in leases:
-            leases[key] = _Lease(self._make(key))
+            lease = leases[key] = _Lease(self._make(key))
+            # From the beginning: an event loop that ends cancels and awaits the tasks it has then.
+            lease.keeper = loop.create_task(self._keep(leases, key, lease))
         lease = leases[key]
         lease.users += 1
-        if lease.closer is not None:
-            lease.closer.cancel()
-            lease.closer = None
         try:
             yield lease.resource
         finally:
             lease.users -= 1
-            if not lease.users:
-                lease.closer = asyncio.create_task(self._close_when_idle(leases, key, lease))
+            lease.used = loop.time()
 
-    async def _close_when_idle(self, leases: dict[K, _Lease[R]], key: K, lease: _Lease[R]) -> None:
-        stopping = False
+    async def _keep(self, leases: dict[K, _Lease[R]], key: K, lease: _Lease[R]) -> None:
+        """Close a resource when it has been idle, or the event loop ends, which cancels this."""
         try:
-            await asyncio.sleep(self._idle)
+            await self._idled(lease)
         except asyncio.CancelledError:
-            if lease.users:
-                return  # It is in use again.
-            stopping = True  # The event loop ends: there is no later.
-        if leases.get(key) is lease:
-            del leases[key]
-        await lease.resource.close()
-        if stopping:
-            raise asyncio.CancelledError
+            await _until(lambda: not lease.users, ENDING)
+            raise
+        finally:
+            if leases.get(key) is lease:
+                del leases[key]
+            await lease.resource.close()
+
+    async def _idled(self, lease: _Lease[R]) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(
+                self._idle if lease.busy else lease.used + self._idle - loop.time()
+            )
+            if not lease.busy and loop.time() >= lease.used + self._idle:
+                return
+
+
+async def _until(condition: Callable[[], bool], seconds: float) -> None:
+    """Wait for a condition, some seconds at most."""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + seconds
+    while not condition() and loop.time() < deadline:  # noqa: ASYNC110 - what ends is another's
+        await asyncio.sleep(0.05)

@@ -38,6 +38,8 @@ class ProcessEnded(NodeUnavailable):
 class Processes:
     """Processes that run built-in nodes, started when they are needed."""
 
+    busy = False
+
     def __init__(self, limit: int) -> None:
         self._free = asyncio.Semaphore(limit)
         self._idle: list[asyncio.subprocess.Process] = []

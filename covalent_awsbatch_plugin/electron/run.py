@@ -7,18 +7,20 @@ import logging
 import sys
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
+from functools import partial
 from typing import Any
 
 from .. import covalent_calls
 from ..aws.backend import Backend, backends
-from ..aws.jobs.outcomes import fetch_result, find_outcome
-from ..aws.model.task import Cancelled, Running, Settled, TaskRequest, was_cancelled
+from ..aws.bucket import cache_folder
+from ..aws.model.task import Cancelled, Settled, TaskRequest, was_cancelled
+from ..aws.task_run import TaskRun
 from ..builtin_nodes import detection
 from ..builtin_nodes.processes import PROCESSES, NodeUnavailable, processes
-from ..errors import BatchTaskError, OutcomeMissing, OutcomeUnreadable
+from ..errors import OutcomeMissing, OutcomeUnreadable
 from ..failures.diagnosis import diagnose
 from ..failures.evidence import Case
+from ..failures.unfetched import not_fetched
 from ..options import resolution
 from ..protocol import envelope, messages
 from .request import Executor, task_request
@@ -44,18 +46,18 @@ async def run_electron(
         outcome = await _run_on_host(function, args, kwargs, metadata)
         if outcome is not None:
             return _builtin_result(executor, outcome)
-    request = task_request(executor, function, metadata)
-    async with backends.use(executor.access) as backend, backend.task(request) as running:
+    request = task_request(executor, function, metadata).for_run()
+    async with backends.use(executor.access) as backend, backend.task(request) as run:
         if await _ask(executor.get_cancel_requested(), "whether it was cancelled"):
-            running.cancel()
+            run.cancel()
         task, large = await _pack(backend, request, function, args, kwargs)
         task = replace(task, source=covalent_calls.read_source(metadata))
 
         async def submitted(job_id: str) -> None:
             await _ask(executor.set_job_handle(job_id), "to note its job's id")
 
-        settled = await backend.execute(request, running, task, large, submitted)
-        return await _conclude(executor, backend, running, request, settled, task.call)
+        settled = await run.execute(task, large, submitted)
+        return await _conclude(executor, backend, run, settled, task.call)
 
 
 async def _run_on_host(
@@ -108,11 +110,10 @@ async def _pack(
     args: list[Any],
     kwargs: dict[str, Any],
 ) -> tuple[messages.Task, dict[str, covalent_calls.Write]]:
-    arguments = (function, args, kwargs, request.dispatch_id, request.node_id)
+    pack = partial(covalent_calls.pack, function, args, kwargs, request)
     if not covalent_calls.is_large(function, args, kwargs):
-        return covalent_calls.pack(*arguments)
-    loop = asyncio.get_running_loop()
-    return await loop.run_in_executor(backend.session.threads, covalent_calls.pack, *arguments)
+        return pack()
+    return await backend.session.in_thread(pack)
 
 
 async def upload(
@@ -135,12 +136,15 @@ async def query(
 ) -> tuple[Any, str, str]:
     """Return the result, stdout and stderr that a task left in the bucket."""
     request = task_request(executor, None, metadata)
-    storage = backend.storage(request.bucket, request.cache_dir)
-    settled = await find_outcome(storage, request)
+    outcomes = backend.bucket(request.bucket).outcomes
+    settled = await outcomes.find(request)
     outcome = settled.outcome
     error = diagnose(_case(executor, request, settled))
     if error is not None or outcome is None:
         raise error or OutcomeMissing()
+    if outcome.result is not None and outcome.result.kind == "pickle":
+        # It is unpickled here, which only a function that was uploaded as a pickle asks for.
+        _check_kind(settled, (await outcomes.called(request)).call)
     return await _result(backend, request, outcome), outcome.stdout, outcome.stderr
 
 
@@ -163,8 +167,7 @@ def _case(executor: Executor, request: TaskRequest, settled: Settled) -> Case:
 async def _conclude(
     executor: Executor,
     backend: Backend,
-    running: Running,
-    request: TaskRequest,
+    run: TaskRun,
     settled: Settled,
     call: messages.Call,
 ) -> Any:
@@ -172,33 +175,68 @@ async def _conclude(
     outcome = settled.outcome
     if outcome is not None:
         _print_output(executor, outcome)
-    error = diagnose(_case(executor, request, settled))
-    if error is not None or outcome is None:
-        if running.cancelled or was_cancelled(settled.job):
-            raise Cancelled
-        raise error or OutcomeMissing()
-    if outcome.result is None or outcome.result.kind != call.function.kind:
-        raise _unreadable(settled, "its result is not of the kind that the task returns")
-    return await _result(backend, request, outcome)
+    error = diagnose(_case(executor, run.request, settled))
+    if error is None and outcome is not None:
+        _check_kind(settled, call)
+        result = await _fetched(backend, run, settled, outcome)
+        await run.conclude(settled)
+        return result
+    await run.conclude(settled)
+    if run.cancelled or was_cancelled(settled.job):
+        raise Cancelled
+    raise error or OutcomeMissing()
+
+
+def _check_kind(settled: Settled, call: messages.Call) -> None:
+    """Refuse a result that is not of the kind that the task returns."""
+    result = settled.outcome.result if settled.outcome else None
+    if result is None or result.kind != call.function.kind:
+        raise OutcomeUnreadable(
+            "Its result is not of the kind that the task returns.",
+            evidence=f"Job: {settled.job_id}",
+        )
+
+
+async def _fetched(
+    backend: Backend, run: TaskRun, settled: Settled, outcome: messages.Outcome
+) -> Any:
+    """Return a task's result; where that fails, its objects are kept.
+
+    Raises:
+        ResultNotFetched: It failed on the Covalent server's side.
+    """
+    try:
+        return await _result(backend, run.request, outcome)
+    except Exception as error:
+        await run.keep(settled)
+        metadata = {"dispatch_id": run.request.dispatch_id, "node_id": run.request.node_id}
+        folder = f"s3://{run.request.bucket}/{run.request.prefix}"
+        job_id, result = settled.job_id, outcome.result
+        raise not_fetched(metadata, job_id, folder, result, error) from error
 
 
 async def _result(backend: Backend, request: TaskRequest, outcome: messages.Outcome) -> Any:
     part = outcome.result
     if part is None:
         return None
-    storage = backend.storage(request.bucket, request.cache_dir)
+    fetch = partial(
+        backend.bucket(request.bucket).outcomes.fetch_result,
+        request,
+        part,
+        cache=cache_folder(request.cache_dir),
+    )
     if part.kind == "transportable":
         if part.data is not None:
             text = part.data.decode("ascii", "replace")
         else:
-            text = await fetch_result(storage, request, part, covalent_calls.read_text)
+            text = await fetch(read=covalent_calls.read_text)
         return await _transportable(backend, request, part, text)
     import cloudpickle
 
     # Only for a function that was given to run() by hand: who called it wants the object.
     if part.data is not None:
         return cloudpickle.loads(part.data)
-    return cloudpickle.loads(await fetch_result(storage, request, part, Path.read_bytes))
+    return cloudpickle.loads(await fetch(read=lambda file: file.read()))
 
 
 async def _transportable(
@@ -206,11 +244,4 @@ async def _transportable(
 ) -> Any:
     if request.name != covalent_calls.SUBLATTICE_BUILDER:
         return covalent_calls.transportable(part, text)
-    loop = asyncio.get_running_loop()
-    return await loop.run_in_executor(
-        backend.session.threads, covalent_calls.sublattice, part, text
-    )
-
-
-def _unreadable(settled: Settled, why: str) -> BatchTaskError:
-    return OutcomeUnreadable(f"{why}.", evidence=f"Job: {settled.job_id}")
+    return await backend.session.in_thread(partial(covalent_calls.sublattice, part, text))

@@ -256,7 +256,7 @@ def store(
     """Store the outcome; a large result goes first, into an object of its own."""
     result = outcome.result
     if result is not None and result.data is None:
-        key = s3_keys.result_key(task.outcome_prefix, job.job_id, job.attempt)
+        key = s3_keys.result_key(job.key, job.job_id, job.attempt)
         bucket.upload(result_path(folder), key)
         outcome = dataclasses.replace(outcome, result=dataclasses.replace(result, key=key))
     key = s3_keys.outcome_key(task.outcome_prefix, job.job_id, job.attempt)

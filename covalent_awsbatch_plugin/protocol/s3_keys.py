@@ -2,10 +2,16 @@
 
 ::
 
-    covalent/<dispatch>/blobs/<sha256>                 large inputs, and the worker; shared
-    covalent/<dispatch>/<node>/task                    the task's envelope
-    covalent/<dispatch>/<node>/<job id>/outcome-<n>    how attempt n ended, written once
-    covalent/<dispatch>/<node>/<job id>/result-<n>     its result, where that is large
+    covalent/<dispatch>/blobs/<owner>/<sha256>            large inputs, and the worker; shared
+    covalent/<dispatch>/<node>/<run>/task                 the task's envelope
+    covalent/<dispatch>/<node>/<run>/<job id>/result-<n>  a large result of attempt n
+    covalent/outcomes/<server>/<dispatch>/<node>/<job id>/outcome-<n>
+                                                          how attempt n ended, written once
+    covalent/<dispatch>/<node>/<job id>/outcome-<n>       an outcome that is kept
+
+One prefix holds the outcomes that a server waits for: one listing shows all of them, whatever
+dispatches they belong to. ``<owner>``, ``<server>`` and ``<run>`` belong to one process or one
+run, so that no other process writes or deletes the same objects.
 """
 
 from __future__ import annotations
@@ -14,6 +20,10 @@ import hashlib
 import re
 
 PREFIX = "covalent"
+
+_OUTCOME = re.compile(
+    r"(?P<folder>.+/)(?P<job>[A-Za-z0-9_-]+)/outcome-(?P<attempt>[1-9][0-9]{0,3})"
+)
 
 
 def safe_name(name: object) -> str:
@@ -25,23 +35,39 @@ def safe_name(name: object) -> str:
 
 
 def dispatch_prefix(dispatch_id: object) -> str:
-    """Return the prefix of everything that belongs to a dispatch."""
+    """Return the prefix of a dispatch's objects, all but the outcomes that are waited for."""
     return f"{PREFIX}/{safe_name(dispatch_id)}/"
 
 
 def node_prefix(dispatch_id: object, node_id: object) -> str:
-    """Return the prefix of everything that belongs to one node."""
+    """Return the prefix of one node's objects in its dispatch."""
     return f"{dispatch_prefix(dispatch_id)}{safe_name(node_id)}/"
 
 
-def blob_key(dispatch_id: object, digest: str) -> str:
-    """Return the key of a large input by its SHA-256."""
-    return f"{dispatch_prefix(dispatch_id)}blobs/{digest}"
+def blobs_prefix(dispatch_id: object, owner: str) -> str:
+    """Return the prefix of the large inputs that one owner stores for a dispatch."""
+    return f"{dispatch_prefix(dispatch_id)}blobs/{safe_name(owner)}/"
 
 
-def task_key(dispatch_id: object, node_id: object) -> str:
+def task_key(dispatch_id: object, node_id: object, run: str = "") -> str:
     """Return the key of a task's envelope."""
-    return f"{node_prefix(dispatch_id, node_id)}task"
+    folder = node_prefix(dispatch_id, node_id)
+    return f"{folder}{safe_name(run)}/task" if run else f"{folder}task"
+
+
+def is_task_key(key: str) -> bool:
+    """Return whether a key is that of a task's envelope."""
+    return key.endswith("/task")
+
+
+def server_prefix(server: str) -> str:
+    """Return the prefix of the outcomes that a server waits for."""
+    return f"{PREFIX}/outcomes/{safe_name(server)}/"
+
+
+def outcome_prefix(server: str, dispatch_id: object, node_id: object) -> str:
+    """Return the prefix of the outcomes of one node, while its server waits for them."""
+    return f"{server_prefix(server)}{safe_name(dispatch_id)}/{safe_name(node_id)}/"
 
 
 def outcome_key(outcome_prefix: str, job_id: str, attempt: int) -> str:
@@ -49,6 +75,13 @@ def outcome_key(outcome_prefix: str, job_id: str, attempt: int) -> str:
     return f"{outcome_prefix}{safe_name(job_id)}/outcome-{int(attempt)}"
 
 
-def result_key(outcome_prefix: str, job_id: str, attempt: int) -> str:
-    """Return the key of a result too large for the outcome."""
-    return f"{outcome_prefix}{safe_name(job_id)}/result-{int(attempt)}"
+def parse_outcome_key(key: str) -> tuple[str, int] | None:
+    """Return the job's id and the attempt of an outcome's key; None for any other key."""
+    found = _OUTCOME.fullmatch(key)
+    return (found["job"], int(found["attempt"])) if found else None
+
+
+def result_key(task_key: str, job_id: str, attempt: int) -> str:
+    """Return the key of a result that is too large for the outcome."""
+    folder = task_key.rpartition("/")[0]
+    return f"{folder}/{safe_name(job_id)}/result-{int(attempt)}"

@@ -6,6 +6,7 @@ response of AWS: every rule of the diagnosis brings its own.
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
@@ -16,13 +17,15 @@ from covalent_awsbatch_plugin import errors
 from covalent_awsbatch_plugin.aws.calls.aws_errors import classify, translate
 from covalent_awsbatch_plugin.aws.jobs.logs import console_link
 from covalent_awsbatch_plugin.aws.model.description import Attempt, JobDescription
+from covalent_awsbatch_plugin.aws.objects.cache_folder import unusable
 from covalent_awsbatch_plugin.errors import BatchTaskError
 from covalent_awsbatch_plugin.failures.diagnosis import diagnose
 from covalent_awsbatch_plugin.failures.evidence import Case
 from covalent_awsbatch_plugin.failures.rules import DECIDED, OUT_OF_MEMORY, RULES, Rule
+from covalent_awsbatch_plugin.failures.unfetched import not_fetched
 from covalent_awsbatch_plugin.options import resolution
 from covalent_awsbatch_plugin.options.table import BY_NAME
-from covalent_awsbatch_plugin.protocol import exit_codes, messages
+from covalent_awsbatch_plugin.protocol import exit_codes, messages, s3_keys
 from covalent_awsbatch_plugin.protocol.messages import Outcome
 
 JOB = "5f0c6a53-2f0b-4f8e-9d8a-3a4f6c1f2b7d"
@@ -68,11 +71,18 @@ as users have reported them.
 
 ## What is retried
 
-Not every trouble ends a task. Throttling, server errors and lost connections are retried with
-backoff, for an hour while tasks run, or for 20 seconds when nothing has succeeded yet, and
-logged once in the Covalent server's log. Credentials that expire while tasks run are looked for
-again until there are new ones. A submission whose answer was lost is looked for by the job's name
-before it is repeated.
+Throttling, server errors, lost connections, expired credentials and a wrong clock do not end a
+task. Its calls are retried with backoff, and that is logged once in the Covalent server's log with
+what to do, and again when it is over:
+
+- A job that was submitted is watched until it ends, and its outcome fetched, for as long as that
+  takes: through a night of expired credentials, a permission that was taken away and given back,
+  or another account's keys in the same file.
+- Before a job is submitted, calls are retried for an hour; when no call has ever succeeded, for 20
+  seconds, as a wrong set-up is likelier then.
+- A submission whose response was lost is looked for by the job's name before it is repeated.
+- A cancelled task's job is ended in the background, however long that takes. When a script or the
+  Covalent server ends, this and the last deletions are given a few seconds.
 
 Batch attempts a job up to `retry_attempts` times in all, whatever an attempt failed of, unless
 `retry_on="infrastructure"` says otherwise. A wrong Python version, a result that cannot be
@@ -321,6 +331,24 @@ def _of_options() -> Iterator[Example]:
         )
     except errors.InvalidOptions as error:
         yield Example("Options out of bounds", error, "All that are wrong, in one message.")
+    yield Example(
+        "Temporary files cannot be written",
+        unusable("/tmp/covalent", OSError(errno.ENOSPC, "No space left on device")),
+        "It is checked before a job is submitted.",
+    )
+
+
+def _of_the_server() -> Iterator[Example]:
+    node = {"dispatch_id": "2b6d4c9e-6a3f-4b0e-9f0c-6d1c2a7e8f53", "node_id": 4}
+    folder = f"s3://{BUCKET}/{s3_keys.node_prefix(*node.values())}"
+    task_key = s3_keys.task_key(*node.values(), run="9c1f2a7b")
+    result = messages.Part("transportable", None, s3_keys.result_key(task_key, JOB, 1), 734003200)
+    error = OSError(errno.ENOSPC, "No space left on device")
+    yield Example(
+        "The result could not be fetched",
+        not_fetched(node, JOB, folder, result, error),
+        "The task has returned, and its objects stay in the bucket.",
+    )
 
 
 # ---- The page
@@ -328,7 +356,8 @@ def _of_options() -> Iterator[Example]:
 SECTIONS = (
     ("What the task did", _of_the_task),
     ("What happened to its job", _of_the_job),
-    ("What AWS refused", _of_aws),
+    ("What happened on the Covalent server", _of_the_server),
+    ("What AWS answered", _of_aws),
     ("Before anything is sent", _of_options),
 )
 

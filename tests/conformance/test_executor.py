@@ -243,6 +243,9 @@ async def test_cancel_of_what_is_unknown_or_finished_raises_nothing(executor, me
 class Talkative(AWSBatchExecutor):
     """Its Covalent returns what it is set to."""
 
+    def short_name(self):
+        return "awsbatch"
+
     async def get_cancel_requested(self):
         return self.answer("cancel")
 

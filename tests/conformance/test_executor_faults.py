@@ -16,7 +16,7 @@ from covalent_awsbatch_plugin import AWSBatchExecutor, errors
 from covalent_awsbatch_plugin.protocol import env_names, s3_keys
 from tests.fake_aws import ApiError, FakeAws, JobEnd
 from tests.fake_aws.aws import ACCESS_KEY, BUCKET, SECRET_KEY
-from tests.fake_aws.scripts import run_here
+from tests.fake_aws.scripts import run_here, task_of
 
 MB = 1024 * 1024
 Run = Callable[..., Awaitable[Any]]
@@ -145,19 +145,12 @@ async def test_clean_up_takes_nothing_from_a_task_that_runs_again(aws, run):
     await wait_until(lambda: not objects(aws))
 
 
-async def test_however_many_objects_a_dispatch_left_all_are_swept_away(aws, run):
-    for number in range(2100):
-        aws.s3.put(BUCKET, s3_keys.blob_key("d", f"{number:064x}"), b"")
-    assert await run(len, "abc") == 3
-    await wait_until(lambda: not objects(aws))
-
-
 # ---- Cancellation
 
 
 async def cancel_all(executor: AWSBatchExecutor, runs: list[Any]) -> None:
-    for node in range(len(runs)):
-        await executor.cancel({"dispatch_id": "d", "node_id": node}, None)
+    nodes = ({"dispatch_id": "d", "node_id": node} for node in range(len(runs)))
+    await asyncio.gather(*(executor.cancel(node, None) for node in nodes))
 
 
 async def test_tasks_that_queue_for_submission_can_be_cancelled(aws, make):
@@ -238,16 +231,12 @@ async def test_nothing_secret_is_logged(aws, run, caplog):
     assert SECRET_KEY not in caplog.text
 
 
-async def test_temporary_files_are_private_and_then_gone(aws, make, tmp_path):
+async def test_temporary_files_have_no_name(aws, make, tmp_path):
     cache, seen = tmp_path / "cache", set()
 
     async def watch() -> None:
         while True:
-            for path in cache.rglob("*"):
-                try:
-                    seen.add((path.is_dir(), oct(path.stat().st_mode & 0o777)))
-                except FileNotFoundError:
-                    continue
+            seen.update(cache.rglob("*"))
             await asyncio.sleep(0.005)
 
     watcher = asyncio.create_task(watch())
@@ -256,8 +245,8 @@ async def test_temporary_files_are_private_and_then_gone(aws, make, tmp_path):
     result = await make().run(lambda x: x, [data], {}, {"dispatch_id": "d", "node_id": 0})
     watcher.cancel()
     assert result == data
-    assert seen == {(True, "0o700"), (False, "0o600")}
-    assert list(cache.iterdir()) == []
+    assert cache.is_dir()
+    assert not seen
 
 
 async def test_waiting_for_credentials_costs_little(aws, run):
@@ -290,8 +279,8 @@ async def test_two_executors_with_buckets_of_their_own(aws, make):
     )
     assert ended == [1, 2]
     for bucket, dispatch in ((BUCKET, "one"), ("second-bucket", "two")):
-        found = {key.split("/")[1] for key in aws.s3.buckets[bucket].objects}
-        assert found == {dispatch}
+        found = aws.s3.buckets[bucket].objects
+        await wait_until(lambda: {key.split("/")[1] for key in found} == {dispatch})  # noqa: B023
 
 
 async def test_an_outcome_that_is_none_is_told(aws, make):
@@ -304,6 +293,6 @@ async def test_an_outcome_that_is_none_is_told(aws, make):
 
 
 def store_garbage(job: Any, aws: FakeAws) -> JobEnd:
-    key = s3_keys.outcome_key(s3_keys.node_prefix("d", 0), job.id, 1)
+    key = s3_keys.outcome_key(task_of(job, aws).outcome_prefix, job.id, 1)
     aws.s3.put(BUCKET, key, b"not an outcome")
     return JobEnd(0)

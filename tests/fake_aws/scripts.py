@@ -64,7 +64,8 @@ def store(
     """Store an outcome as the worker does, and end with its exit code."""
     bucket, prefix = job.environment[env_names.ENV_BUCKET], task_of(job, aws).outcome_prefix
     if result is not None and result.data is not None and result.size > messages.INLINE_LIMIT:
-        key = s3_keys.result_key(prefix, job.id, job.attempt)
+        task_key = job.environment[env_names.ENV_TASK]
+        key = s3_keys.result_key(task_key, job.id, job.attempt)
         aws.s3.put(bucket, key, result.data)
         result = messages.Part(result.kind, None, key, result.size, result.header, result.string)
     now = time.time()

@@ -13,7 +13,8 @@ def test_a_large_text_is_read_without_a_second_copy(tmp_path: Path) -> None:
     path.write_bytes(b"a" * size)
     tracemalloc.start()
     try:
-        text = covalent_calls.read_text(path)
+        with path.open("rb") as file:
+            text = covalent_calls.read_text(file)
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()

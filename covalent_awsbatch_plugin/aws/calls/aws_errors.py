@@ -1,6 +1,6 @@
-"""AWS's errors, told apart and translated. The only module that names botocore's and aiohttp's.
+"""AWS's errors, classified and translated. The only module that names botocore's and aiohttp's.
 
-``classify`` says what to do about an exception; ``translate`` turns one that cannot be waited out
+``classify`` returns what to do about an exception; ``translate`` turns one that is not retried
 into an error that the user can act on.
 """
 
@@ -25,14 +25,15 @@ from ...errors import (
 class Kind(enum.Enum):
     """What an exception means for the call that raised it."""
 
-    THROTTLED = "asked too fast: slow down and ask again"
-    TRANSIENT = "no answer, or one that AWS takes the blame for: ask again"
-    EXPIRED = "the credentials have run out: renew them and ask again"
+    THROTTLED = "called too fast: slow down and call again"
+    TRANSIENT = "no response, or a failure of AWS's own: call again"
+    EXPIRED = "the credentials have expired: renew them and call again"
+    CLOCK = "this host's clock is wrong: call again once it is right"
     CREDENTIALS = "there are no valid credentials"
     DENIED = "not permitted"
     MISSING = "what was asked for does not exist"
     REFUSED = "anything else that AWS does not accept"
-    FOREIGN = "not an answer of AWS at all"
+    FOREIGN = "not a response of AWS at all"
 
 
 THROTTLES = frozenset(
@@ -58,13 +59,14 @@ EXPIRED = frozenset(
     [
         "ExpiredToken",
         "ExpiredTokenException",
-        "RequestExpired",
         "TokenRefreshRequired",
-        "RequestInTheRecentPast",
-        # All that S3's HeadObject, whose answers have no body, says of an expired token.
-        "400",
     ]
 )
+CLOCK = frozenset(
+    ["RequestExpired", "RequestInTheFuture", "RequestInTheRecentPast", "RequestTimeTooSkewed"]
+)
+# How the services that have no code of their own for it name a wrong clock.
+CLOCK_TEXT = re.compile(r"signature (?:has )?expired|not yet current", re.IGNORECASE)
 INVALID = frozenset(
     [
         "AuthFailure",
@@ -92,23 +94,34 @@ MISSING = frozenset(
 )
 TRANSIENT = frozenset({"RequestTimeout", "RequestTimeoutException", "InternalError"})
 
+# S3's responses to these have no body: of an expired token they have no more than the status 400.
+HEADS = frozenset({"HeadObject", "HeadBucket"})
+
+NOT_IMPLEMENTED = 501
+
+
+class CredentialHelperFailed(Exception):
+    """What provides the credentials failed in a way of its own."""
+
 
 def classify(error: BaseException) -> Kind:
-    """Say what an exception means."""
+    """Return what an exception means."""
     from botocore import exceptions
 
     error = cause_of(error)
     if isinstance(error, exceptions.ClientError):
-        return _classify_answer(error.response)
+        return _classify_response(error.response, error.operation_name)
+    if isinstance(error, CredentialHelperFailed):
+        return Kind.CREDENTIALS
     if isinstance(error, _no_credentials()):
         return Kind.CREDENTIALS
     if isinstance(error, exceptions.SSLError):
         return Kind.REFUSED
-    return Kind.TRANSIENT if isinstance(error, _no_answer()) else _other(error)
+    return Kind.TRANSIENT if isinstance(error, _no_response()) else _other(error)
 
 
 def cause_of(error: BaseException) -> BaseException:
-    """Return what went wrong, of an exception that only says that a transfer failed."""
+    """Return the cause of an exception that only reports that a transfer failed."""
     if type(error).__name__ == "S3UploadFailedError":
         return error.__context__ or error
     if type(error).__name__ == "RetriesExceededError":
@@ -116,9 +129,11 @@ def cause_of(error: BaseException) -> BaseException:
     return error
 
 
-def _classify_answer(response: Mapping[str, Any]) -> Kind:
-    code = str(response.get("Error", {}).get("Code", ""))
-    status = response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+def _classify_response(response: Mapping[str, Any], operation: str) -> Kind:
+    details = response.get("Error", {})
+    code = str(details.get("Code", ""))
+    if code in CLOCK or CLOCK_TEXT.search(str(details.get("Message", ""))):
+        return Kind.CLOCK
     for codes, kind in (
         (THROTTLES, Kind.THROTTLED),
         (EXPIRED, Kind.EXPIRED),
@@ -129,9 +144,21 @@ def _classify_answer(response: Mapping[str, Any]) -> Kind:
     ):
         if code in codes:
             return kind
+    return _classify_status(response.get("ResponseMetadata", {}), code, operation)
+
+
+def _classify_status(metadata: Mapping[str, Any], code: str, operation: str) -> Kind:
+    status = metadata.get("HTTPStatusCode", 0)
     if status == 429:
         return Kind.THROTTLED
-    return Kind.TRANSIENT if status >= 500 else Kind.REFUSED
+    if code == "400" and operation in HEADS and not _names_region(metadata):
+        return Kind.EXPIRED
+    return Kind.TRANSIENT if status >= 500 and status != NOT_IMPLEMENTED else Kind.REFUSED
+
+
+def _names_region(metadata: Mapping[str, Any]) -> bool:
+    """Return whether S3 names the bucket's region: then the call went to another one."""
+    return "x-amz-bucket-region" in metadata.get("HTTPHeaders", {})
 
 
 def _no_credentials() -> tuple[type[BaseException], ...]:
@@ -148,13 +175,13 @@ def _no_credentials() -> tuple[type[BaseException], ...]:
     )
 
 
-def _no_answer() -> tuple[type[BaseException], ...]:
+def _no_response() -> tuple[type[BaseException], ...]:
     import aiohttp
     from botocore import exceptions as e
     from botocore.parsers import ResponseParserError
 
     return (
-        # Something between us and AWS answered, such as a proxy with a page of its own.
+        # Something between us and AWS responded, such as a proxy with a page of its own.
         ResponseParserError,
         e.ConnectionError,
         e.HTTPClientError,
@@ -179,8 +206,27 @@ def _other(error: BaseException) -> Kind:
     return Kind.REFUSED if isinstance(error, BotoCoreError) else Kind.FOREIGN
 
 
+CLOCK_ADVICE = "set the clock of the Covalent server's host; 'timedatectl' shows its state."
+CREDENTIALS_ADVICE = (
+    "renew them ('aws sso login', a new key, a role for the server's host), or check the options "
+    "profile= and credentials=. The Covalent server looks for them, not the client."
+)
+NETWORK_ADVICE = "check the network and https://health.aws.amazon.com"
+
+
+def while_waiting(kind: Kind) -> str:
+    """Return what to do while a call of this kind is retried."""
+    return {
+        Kind.CLOCK: CLOCK_ADVICE,
+        Kind.EXPIRED: CREDENTIALS_ADVICE,
+        Kind.CREDENTIALS: CREDENTIALS_ADVICE,
+        Kind.DENIED: "grant it again; 'covalent-awsbatch doctor' checks permissions.",
+        Kind.THROTTLED: "nothing; calls are made more slowly.",
+    }.get(kind, f"{NETWORK_ADVICE}.")
+
+
 def code_of(error: BaseException) -> str:
-    """Return AWS's code of an error, or the exception's name where there was no answer."""
+    """Return AWS's code of an error, or the exception's name where there was no response."""
     error = cause_of(error)
     response: Mapping[str, Any] = getattr(error, "response", None) or {}
     return str(response.get("Error", {}).get("Code") or type(error).__name__)
@@ -194,12 +240,10 @@ def translate(
     call = f"{service}:{operation}"
     said = f"{call} answered {code_of(error)}: {_message(error)}"
     if kind in (Kind.CREDENTIALS, Kind.EXPIRED):
-        return CredentialsFailed(
-            said,
-            advice="renew them ('aws sso login', a new key, a role for the server's host), or "
-            "check the options profile= and credentials=. The Covalent server looks for them, "
-            "not the client.",
-        )
+        return CredentialsFailed(said, advice=CREDENTIALS_ADVICE)
+    if kind in (Kind.THROTTLED, Kind.TRANSIENT, Kind.CLOCK):
+        advice = CLOCK_ADVICE if kind is Kind.CLOCK else f"{NETWORK_ADVICE}, then dispatch again."
+        return AWSUnavailable(said, advice=advice)
     if kind is Kind.DENIED:
         return _denied(error, call, params)
     if kind is Kind.MISSING and code_of(error) == "NoSuchBucket":
@@ -210,11 +254,6 @@ def translate(
     if kind is Kind.MISSING or _is_missing(error):
         return ResourceMissing(
             said, advice="'covalent-awsbatch doctor' tells what is missing, and how to make it."
-        )
-    if kind in (Kind.THROTTLED, Kind.TRANSIENT):
-        return AWSUnavailable(
-            said,
-            advice="check the network and https://health.aws.amazon.com, then dispatch again.",
         )
     return AWSError(said, advice="'covalent-awsbatch doctor' checks the account's set-up.")
 

@@ -1,19 +1,27 @@
-"""Clients: made once for each service, without blocking the event loop, and again for new keys."""
+"""Clients: made once for each service, without blocking the event loop, and again for new keys.
+
+Clients of keys that were replaced are closed as soon as no call uses them: a server that renews
+its credentials for months has one client of each service, not one for every renewal.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import threading
+from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import Executor
-from contextlib import AsyncExitStack
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
 
+from ...errors import CredentialsFailed
 from ..model.access import Access
 from ..model.describe_parser import read_leanly
-from .credentials import blocking_session, configure, find_keys
+from .aws_errors import CredentialHelperFailed, Kind, classify
+from .credentials import blocking_session, configure
 from .single_flight import single_flight
 
 # Calls of one service under way at once. A thousand tasks that start together otherwise keep the
@@ -73,21 +81,47 @@ def is_loopback(url: str) -> bool:
         return False
 
 
+@dataclass
+class _Client:
+    """A client with the number of calls that use it."""
+
+    client: Any
+    users: int = 0
+    retired: bool = False
+
+    async def close_if_unused(self) -> None:
+        if self.retired and not self.users:
+            await self.client.close()
+
+
+@dataclass
+class _BlockingClient:
+    """A client for threads, made for certain keys."""
+
+    client: Any
+    keys: tuple[str, ...]
+    users: int = 0
+
+
 class Clients:
     """The clients of one identity, for one event loop.
 
     Args:
         access: The identity.
         threads: Where whatever blocks is done.
+
+    Attributes:
+        generation: How often other keys have been found.
     """
 
     def __init__(self, access: Access, threads: Executor) -> None:
+        self.generation = 0
         self._access = access
         self._threads = threads
-        self._stack = AsyncExitStack()
-        self._session: Any = None
-        self._clients: dict[str, asyncio.Task[Any]] = {}
-        self._blocking: dict[str, Any] = {}
+        self._login: dict[str, asyncio.Task[_Login]] = {}
+        self._clients: dict[str, asyncio.Task[_Client]] = {}
+        self._blocking: dict[str, _BlockingClient] = {}
+        self._lock = threading.Lock()
         self._keys: tuple[str, ...] = ()
         self._renewed = float("-inf")
 
@@ -96,45 +130,54 @@ class Clients:
 
     async def close(self) -> None:
         """Close every connection."""
-        await self._stack.aclose()
+        await self._retire()
+        with self._lock:
+            blocking, self._blocking = self._blocking, {}
+        for each in blocking.values():
+            each.client.close()
 
-    async def get(self, service: str) -> Any:
-        """Return the event loop's client of a service.
+    @asynccontextmanager
+    async def use(self, service: str) -> AsyncIterator[Any]:
+        """Give the event loop's client of a service.
 
         Raises:
             CredentialsFailed: The credentials file or profile does not exist.
+            CredentialHelperFailed: A program or file that provides credentials failed.
         """
-        return await single_flight(self._clients, service, lambda: self._make(service))
+        held = await self._get(service)
+        while held.retired:
+            held = await self._get(service)
+        held.users += 1
+        try:
+            yield held.client
+        finally:
+            held.users -= 1
+            await held.close_if_unused()
 
-    async def _make(self, service: str) -> Any:
-        # botocore reads megabytes of JSON for a client, and imports take a third of a second:
-        # both happen in a thread, and what they read stays.
+    async def _get(self, service: str) -> _Client:
+        login = await single_flight(self._login, "login", self._log_in)
+        self._keys = await login.keys()
+        return await single_flight(self._clients, service, lambda: self._make(service, login))
+
+    async def _log_in(self) -> _Login:
+        # Imports take a third of a second.
         loop = asyncio.get_running_loop()
-        session = await loop.run_in_executor(self._threads, self._warm_session, service)
+        session = await loop.run_in_executor(self._threads, make_session, self._access)
+        return await find_login(session)
+
+    async def _make(self, service: str, login: _Login) -> _Client:
+        # botocore reads megabytes of JSON for a client, in a thread, and what it reads stays.
+        loop = asyncio.get_running_loop()
+        loader = login.session.get_component("data_loader")
+        await loop.run_in_executor(self._threads, read_models, loader, service)
         from aiobotocore.config import AioConfig
 
         config = AioConfig(**config_options(self._access))
-        manager = session.create_client(service, config=config, **client_options(self._access))
-        client = await self._stack.enter_async_context(manager)
+        options = client_options(self._access)
+        client = await login.session.create_client(service, config=config, **options).__aenter__()
         if service == "batch":
             read_leanly(client)
-        return client
-
-    def _warm_session(self, service: str) -> Any:
-        from aiobotocore.session import AioSession
-
-        if self._session is None:
-            session = AioSession()
-            configure(session, self._access)
-            data_path = session.get_config_variable("data_path")
-            session.register_component("data_loader", shared_loader(data_path))
-            # Otherwise each answer leaves a parser behind, which only the collector can free.
-            parsers = session.get_component("response_parser_factory")
-            parsers.create_parser = lru_cache(parsers.create_parser)
-            self._keys = find_keys(self._access)
-            self._session = session
-        read_models(self._session.get_component("data_loader"), service)
-        return self._session
+        return _Client(client)
 
     async def renew(self) -> None:
         """Look for credentials anew; where there are others, the next calls get new clients."""
@@ -142,22 +185,111 @@ class Clients:
         if loop.time() - self._renewed < RENEWAL:
             return
         self._renewed = loop.time()
-        keys = await loop.run_in_executor(self._threads, find_keys, self._access)
+        try:
+            login = await self._log_in()
+            keys = await login.keys()
+        except CredentialsFailed:
+            return
+        except Exception as error:
+            if classify(error) is Kind.FOREIGN:
+                raise
+            return
         if keys and keys != self._keys:
-            self._session = None
-            self._clients.clear()
-            self._blocking.clear()
+            await self._retire()
+            self._login["login"] = loop.create_task(_give(login))
+            self._keys = keys
+            self.generation += 1
 
-    def blocking(self, service: str) -> Any:
-        """Return a client for threads, as s3transfer wants it; to be called in one."""
-        if service not in self._blocking:
-            import boto3
-            from botocore.config import Config
+    async def _retire(self) -> None:
+        """Close the clients that are not in use; those that are follow when they are not."""
+        clients, self._clients = self._clients, {}
+        self._login = {}
+        made = await asyncio.gather(*clients.values(), return_exceptions=True)
+        for held in made:
+            if isinstance(held, _Client):
+                held.retired = True
+                await held.close_if_unused()
 
-            session = blocking_session(self._access)
-            # What ``transfer`` repeats is all parts, so that a part is repeated here first.
-            options = {**config_options(self._access), "retries": {"mode": "standard"}}
-            self._blocking[service] = boto3.Session(botocore_session=session).client(
-                service, config=Config(**options), **client_options(self._access)
-            )
-        return self._blocking[service]
+    @contextmanager
+    def blocking(self, service: str) -> Iterator[Any]:
+        """Give a client for threads, as s3transfer wants it; to be used in one."""
+        with self._lock:
+            held = self._blocking.get(service)
+            if held is None or held.keys != self._keys:
+                if held is not None and not held.users:
+                    held.client.close()
+                held = self._blocking[service] = self._make_blocking(service, self._keys)
+            held.users += 1
+        try:
+            yield held.client
+        finally:
+            with self._lock:
+                held.users -= 1
+                if self._blocking.get(service) is not held and not held.users:
+                    held.client.close()
+
+    def _make_blocking(self, service: str, keys: tuple[str, ...]) -> _BlockingClient:
+        import boto3
+        from botocore.config import Config
+
+        session = blocking_session(self._access)
+        if keys:
+            # Those of the event loop's clients: what provides them is not run twice.
+            session.set_credentials(*keys)
+        # What ``transfer`` repeats is all parts, so that a part is repeated here first.
+        options = {**config_options(self._access), "retries": {"mode": "standard"}}
+        client = boto3.Session(botocore_session=session).client(
+            service, config=Config(**options), **client_options(self._access)
+        )
+        return _BlockingClient(client, keys)
+
+
+@dataclass(frozen=True)
+class _Login:
+    """An asynchronous session with its credentials, which may renew themselves."""
+
+    session: Any
+    credentials: Any
+
+    async def keys(self) -> tuple[str, ...]:
+        """Return the keys as they are now; nothing where there are none."""
+        if self.credentials is None:
+            return ()
+        with _named():
+            found = await self.credentials.get_frozen_credentials()
+        return tuple(str(each) for each in found[:3] if each is not None)
+
+
+def make_session(access: Access) -> Any:
+    """Return an asynchronous session of an identity."""
+    from aiobotocore.session import AioSession
+
+    session = AioSession()
+    configure(session, access)
+    data_path = session.get_config_variable("data_path")
+    session.register_component("data_loader", shared_loader(data_path))
+    # Otherwise each response leaves a parser behind, which only the collector can free.
+    parsers = session.get_component("response_parser_factory")
+    parsers.create_parser = lru_cache(parsers.create_parser)
+    return session
+
+
+async def find_login(session: Any) -> _Login:
+    """Return a session with its credentials."""
+    with _named():
+        return _Login(session, await session.get_credentials())
+
+
+async def _give(login: _Login) -> _Login:
+    return login
+
+
+@contextmanager
+def _named() -> Iterator[None]:
+    """Raise CredentialHelperFailed for whatever a program that provides credentials raises."""
+    try:
+        yield
+    except Exception as error:
+        if isinstance(error, CredentialsFailed) or classify(error) is not Kind.FOREIGN:
+            raise
+        raise CredentialHelperFailed(f"{type(error).__name__}: {error}") from error

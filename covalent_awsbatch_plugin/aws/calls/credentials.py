@@ -7,7 +7,6 @@ from typing import Any
 
 from ...errors import CredentialsFailed
 from ..model.access import Access
-from .aws_errors import Kind, classify
 
 DEFAULT_CREDENTIALS = "~/.aws/credentials"
 
@@ -16,10 +15,10 @@ def configure(session: Any, access: Access) -> None:
     """Point a botocore session (an asynchronous one too) at the credentials of ``access``.
 
     The documented defaults mean the SDK's own search where they do not exist, so that instance
-    roles, SSO and environment variables serve a configuration that nobody changed.
+    roles, SSO and environment variables serve an unchanged configuration.
 
     Raises:
-        CredentialsFailed: A credentials file or profile that somebody named does not exist.
+        CredentialsFailed: The credentials file or profile of an option does not exist.
     """
     path = Path(access.credentials_file).expanduser() if access.credentials_file else None
     if path and path.is_file():
@@ -78,19 +77,6 @@ def session_options(access: Access) -> dict[str, str]:
     elif "profile" in overridden:
         options["profile_name"] = access.profile
     return options
-
-
-def find_keys(access: Access) -> tuple[str, ...]:
-    """Return the credentials of ``access`` as they are now; nothing where there are none."""
-    try:
-        found = blocking_session(access).get_credentials()
-        return tuple(map(str, found.get_frozen_credentials())) if found else ()
-    except CredentialsFailed:
-        return ()
-    except Exception as error:
-        if classify(error) is Kind.FOREIGN:
-            raise
-        return ()
 
 
 def _is_elsewhere(credentials_file: str) -> bool:

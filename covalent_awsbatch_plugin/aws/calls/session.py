@@ -1,20 +1,22 @@
 """Calls: every one to AWS goes through ``Session.call``, or ``Session.transfer``.
 
-It keeps to each call's rate, waits out throttling, outages and expired credentials, and raises
-the errors that a user can act on. What is waited out is told once in the server's log, not once
-for each of a thousand tasks.
+It keeps to each call's rate, retries with backoff through throttling, outages, expired credentials
+and a wrong clock, and raises the errors that a user can act on. What is retried is logged once
+with what to do, and once when it is over, not for each of a thousand tasks.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, TypeVar
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
 
 from ..model.access import Access, Identity
-from .aws_errors import Kind, classify, code_of, translate
+from .aws_errors import Kind, classify, code_of, translate, while_waiting
 from .clients import CONNECTIONS, Clients
 from .rate_limits import RateLimiter, backoff
 from .single_flight import single_flight
@@ -26,10 +28,16 @@ Wait = Callable[[Coroutine[Any, Any, Any]], Awaitable[Any]]
 
 log = logging.getLogger("covalent_awsbatch_plugin")
 
-# Seconds during which a call's trouble is waited out: an outage or throttling of AWS while
-# tasks run; and before anything has ever succeeded, when a wrong set-up is likelier.
+# Seconds for which a call is retried: through an outage or throttling of AWS while tasks run; for
+# what a job that was submitted depends on; and before any call has succeeded, when a wrong set-up
+# is likelier.
 PATIENCE = 3600.0
+FOREVER = math.inf
 FIRST_PATIENCE = 20.0
+
+# Failures after which credentials are looked for anew. What is denied may be so because they are
+# of another account.
+RENEWABLE = frozenset({Kind.EXPIRED, Kind.CREDENTIALS, Kind.DENIED})
 
 # Calls a second that one server allows itself, below what AWS allows an account: SubmitJob takes
 # 50; the others' limits are not published, and are shared with everyone in the account.
@@ -47,7 +55,7 @@ BODY_LIMIT = 64 * 1024 * 1024
 
 
 class FateUnknown(Exception):
-    """A call got no answer: AWS may have done what it asked, or not."""
+    """A call got no response: AWS may have done what it asked, or not."""
 
 
 class ObjectMissing(Exception):
@@ -73,8 +81,8 @@ class Session:
         self._limiters: dict[str, RateLimiter] = {}
         self._slots: dict[str, asyncio.Semaphore] = {}
         self._troubled: set[str] = set()
-        self._identities: dict[str, asyncio.Task[Identity]] = {}
-        self._succeeded = False
+        self._identities: dict[int, asyncio.Task[Identity]] = {}
+        self._succeeded: set[str] = set()
 
     def __repr__(self) -> str:
         return f"<Session {self.access.region}, {self._clients!r}>"
@@ -84,18 +92,34 @@ class Session:
         self.threads.shutdown(wait=False, cancel_futures=True)
         await self._clients.close()
 
+    async def in_thread(self, work: Callable[[], T]) -> T:
+        """Return what ``work``, which blocks, returns in a thread."""
+        return await asyncio.get_running_loop().run_in_executor(self.threads, work)
+
     async def identity(self) -> Identity:
-        """Return who we are; asked once.
+        """Return who we are; asked once for the credentials that are in use.
 
         Raises:
             AWSError: There are no valid credentials, or AWS cannot be reached.
         """
-        return await single_flight(self._identities, "caller", self._ask_identity)
+        generation = self._clients.generation
+        if generation not in self._identities:
+            self._identities.clear()
+        return await single_flight(self._identities, generation, self._ask_identity)
 
     async def _ask_identity(self) -> Identity:
-        answer = await self.call("sts", "get_caller_identity")
-        arn = answer["Arn"]
-        return Identity(account=answer["Account"], partition=arn.split(":")[1], arn=arn)
+        response = await self.call("sts", "get_caller_identity")
+        arn = response["Arn"]
+        return Identity(account=response["Account"], partition=arn.split(":")[1], arn=arn)
+
+    async def current_account(self) -> str:
+        """Return the account of the credentials as they are now, looked for anew.
+
+        Raises:
+            AWSError: There are no valid credentials, or AWS cannot be reached.
+        """
+        await self._clients.renew()
+        return (await self.identity()).account
 
     async def call(
         self,
@@ -104,85 +128,89 @@ class Session:
         *,
         once: bool = False,
         wait: Wait = just_wait,
+        patience: float = PATIENCE,
         **params: Any,
     ) -> dict[str, Any]:
-        """Call AWS; a body in the answer is read.
+        """Call AWS; a body in the response is read.
 
         Args:
             service: botocore's name of the service, such as ``batch``.
             operation: The client's method, such as ``describe_jobs``.
-            once: Raise FateUnknown instead of asking again where AWS may have heard us.
-            wait: How to wait for the call's turn; it may give up, but never while AWS is asked.
+            once: Raise FateUnknown instead of retrying where AWS may have received the call.
+            wait: How to wait for the call's slot; it may give up, but never during the call.
+            patience: Seconds for which the call is retried; FOREVER for what a running job
+                depends on, which is retried through a lost permission too.
             params: The call's parameters.
 
         Raises:
-            AWSError: AWS refused for good, or did not answer for PATIENCE seconds.
-            FateUnknown: With ``once``, there was no answer.
+            AWSError: AWS refused for good, or did not respond in time.
+            FateUnknown: With ``once``, there was no response.
             ObjectMissing: There is no such object in the bucket.
-            BodyTooLarge: The answer's body is larger than BODY_LIMIT bytes.
+            BodyTooLarge: The response's body is larger than BODY_LIMIT bytes.
         """
 
         async def attempt() -> dict[str, Any]:
             return await self._attempt(service, operation, params)
 
-        return await self._persist(service, operation, params, attempt, once, wait)
+        work = _Work(service, operation, params, attempt, patience)
+        return await self._persist(work, once, wait)
 
     async def transfer(
-        self, operation: str, params: Mapping[str, Any], work: Callable[[Any], T]
+        self,
+        operation: str,
+        params: Mapping[str, Any],
+        work: Callable[[Any], T],
+        patience: float = PATIENCE,
     ) -> T:
-        """Do work on S3 that blocks, in a thread; trouble is waited out as ``call`` does.
+        """Do work on S3 that blocks, in a thread; it is retried as ``call`` does.
 
         Args:
             operation: The client's method that the work is mostly made of.
             params: Its parameters, for messages.
             work: Called with a client, as s3transfer wants it; again after a failure.
+            patience: Seconds for which it is retried.
 
         Raises:
-            AWSError: AWS refused for good, or did not answer for PATIENCE seconds.
+            AWSError: AWS refused for good, or did not respond in time.
             ObjectMissing: There is no such object in the bucket.
         """
-        loop = asyncio.get_running_loop()
 
         def in_thread() -> T:
-            return work(self._clients.blocking("s3"))
+            with self._clients.blocking("s3") as client:
+                return work(client)
 
         async def attempt() -> T:
-            return await loop.run_in_executor(self.threads, in_thread)
+            return await self.in_thread(in_thread)
 
-        return await self._persist("s3", operation, params, attempt, False, just_wait)
+        return await self._persist(
+            _Work("s3", operation, params, attempt, patience), False, just_wait
+        )
 
-    async def _persist(
-        self,
-        service: str,
-        operation: str,
-        params: Mapping[str, Any],
-        attempt: Callable[[], Awaitable[T]],
-        once: bool,
-        wait: Wait,
-    ) -> T:
+    async def _persist(self, work: _Work[T], once: bool, wait: Wait) -> T:
         loop = asyncio.get_running_loop()
-        start, failures, limiter = loop.time(), 0, self._limiter(service, operation)
+        start, failures, limiter = loop.time(), 0, self._limiter(work.service, work.operation)
         while True:
             await self._turn(limiter, wait)
             try:
-                answer = await attempt()
+                result = await work.attempt()
             except Exception as error:
                 kind = classify(error)
                 if kind is Kind.FOREIGN:
                     raise
                 if once and kind is Kind.TRANSIENT:
-                    raise FateUnknown(f"{service}:{operation}: {code_of(error)}") from error
-                if not self._waits_out(kind, loop.time() - start):
-                    raise self._final(error, kind, service, operation, params) from error
+                    raise FateUnknown(f"{work.name}: {code_of(error)}") from error
+                if loop.time() - start > self._patience(kind, work):
+                    raise self._final(error, kind, work) from error
                 if kind is Kind.THROTTLED:
                     limiter.refused(loop.time())
-                self._tell(f"{service}:{operation}", error)
+                self._log_trouble(work.name, kind, error)
             else:
-                self._tell_over(f"{service}:{operation}")
-                return answer
+                self._log_recovery(work.name)
+                self._succeeded.add(work.name)
+                return result
             failures += 1
             await wait(asyncio.sleep(backoff(failures)))
-            if kind in (Kind.EXPIRED, Kind.CREDENTIALS):
+            if kind in RENEWABLE:
                 await self._clients.renew()
 
     @staticmethod
@@ -194,38 +222,42 @@ class Session:
             limiter.given_back()
             raise
 
-    def _waits_out(self, kind: Kind, waited: float) -> bool:
-        """Say whether to ask again after a failure, having waited some seconds already."""
-        if waited > (PATIENCE if self._succeeded else FIRST_PATIENCE):
-            return False
+    def _patience(self, kind: Kind, work: _Work[Any]) -> float:
+        """Return for how many seconds a call is retried that fails in this way."""
+        if kind in (Kind.EXPIRED, Kind.CLOCK, Kind.THROTTLED, Kind.TRANSIENT):
+            return work.patience if self._succeeded else min(FIRST_PATIENCE, work.patience)
         if kind is Kind.CREDENTIALS:
-            return self._succeeded  # They were valid once, so they can be again.
-        return kind in (Kind.EXPIRED, Kind.THROTTLED, Kind.TRANSIENT)
+            # They were valid once, so they can be again.
+            return work.patience if self._succeeded else -1.0
+        if work.patience < FOREVER or work.name not in self._succeeded:
+            return -1.0
+        if work.service == "s3":
+            # What is denied may be one object, which S3 does not tell from a missing one.
+            return PATIENCE if kind is Kind.DENIED else -1.0
+        return FOREVER
 
     @staticmethod
-    def _final(
-        error: Exception, kind: Kind, service: str, operation: str, params: Mapping[str, Any]
-    ) -> Exception:
-        if service == "s3" and kind is Kind.MISSING and code_of(error) in ("NoSuchKey", "404"):
-            return ObjectMissing(params.get("Key", ""))
-        return translate(error, kind, service, operation, params)
+    def _final(error: Exception, kind: Kind, work: _Work[Any]) -> Exception:
+        missing = kind is Kind.MISSING and code_of(error) in ("NoSuchKey", "404")
+        if work.service == "s3" and missing:
+            return ObjectMissing(work.params.get("Key", ""))
+        return translate(error, kind, work.service, work.operation, work.params)
 
     async def _attempt(
         self, service: str, operation: str, params: dict[str, Any]
     ) -> dict[str, Any]:
-        client = await self._clients.get(service)
-        async with self._slots.setdefault(service, asyncio.Semaphore(CONNECTIONS)):
+        slot = self._slots.setdefault(service, asyncio.Semaphore(CONNECTIONS))
+        async with slot, self._clients.use(service) as client:
             return await self._ask(client, operation, params)
 
     async def _ask(self, client: Any, operation: str, params: dict[str, Any]) -> dict[str, Any]:
-        answer: dict[str, Any] = await getattr(client, operation)(**params)
-        if "Body" in answer:
-            async with answer["Body"] as stream:
-                if answer.get("ContentLength", 0) > BODY_LIMIT:
-                    raise BodyTooLarge(f"{params.get('Key')}: {answer['ContentLength']} bytes")
-                answer["Body"] = await stream.read()
-        self._succeeded = True
-        return answer
+        response: dict[str, Any] = await getattr(client, operation)(**params)
+        if "Body" in response:
+            async with response["Body"] as stream:
+                if response.get("ContentLength", 0) > BODY_LIMIT:
+                    raise BodyTooLarge(f"{params.get('Key')}: {response['ContentLength']} bytes")
+                response["Body"] = await stream.read()
+        return response
 
     def _limiter(self, service: str, operation: str) -> RateLimiter:
         key = service if service == "s3" else operation
@@ -234,14 +266,35 @@ class Session:
             self._limiters[key] = RateLimiter(CEILINGS.get(operation, default))
         return self._limiters[key]
 
-    # ---- What the server's log is told
+    # ---- The server's log
 
-    def _tell(self, name: str, error: Exception) -> None:
+    def _log_trouble(self, name: str, kind: Kind, error: Exception) -> None:
         if name not in self._troubled:
             self._troubled.add(name)
-            log.warning("AWS Batch: %s answers %s; tasks wait and go on", name, code_of(error))
+            log.warning(
+                "AWS Batch: %s fails (%s) and is retried; tasks wait, and jobs go on. What to do: "
+                "%s",
+                name,
+                code_of(error),
+                while_waiting(kind),
+            )
 
-    def _tell_over(self, name: str) -> None:
+    def _log_recovery(self, name: str) -> None:
         if name in self._troubled:
             self._troubled.discard(name)
-            log.info("AWS Batch: %s answers again", name)
+            log.info("AWS Batch: %s succeeds again", name)
+
+
+@dataclass(frozen=True)
+class _Work(Generic[T]):
+    """A call, or a transfer that is made of many."""
+
+    service: str
+    operation: str
+    params: Mapping[str, Any]
+    attempt: Callable[[], Awaitable[T]]
+    patience: float
+
+    @property
+    def name(self) -> str:
+        return f"{self.service}:{self.operation}"

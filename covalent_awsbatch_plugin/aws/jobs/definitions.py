@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 from ...protocol import tag_names
@@ -35,13 +36,13 @@ class Definitions:
         """
         identity = await self._session.identity()
         # Every task asks, and most ask for the same: the hash is made once.
-        text = repr(spec)
+        text = f"{identity.account} {replace(spec, tags={})!r}"
         if text not in self._hashes:
             tags = definition_request(spec, identity)["tags"]
             self._hashes[text] = tags[tag_names.TAG_PROPERTIES]
         return await single_flight(
             self._arns,
-            self._hashes[text],
+            f"{identity.account} {self._hashes[text]}",
             lambda: self._find_or_register(definition_request(spec, identity)),
         )
 
@@ -56,8 +57,8 @@ class Definitions:
         found = await self._find(request)
         if found:
             return found
-        answer = await self._session.call("batch", "register_job_definition", **request)
-        return str(answer["jobDefinitionArn"])
+        response = await self._session.call("batch", "register_job_definition", **request)
+        return str(response["jobDefinitionArn"])
 
     async def _find(self, request: dict[str, Any]) -> str | None:
         wanted = request["tags"][tag_names.TAG_PROPERTIES]

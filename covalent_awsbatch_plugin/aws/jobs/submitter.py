@@ -1,7 +1,7 @@
 """SubmitJob at the account's rate, each job exactly once.
 
-SubmitJob has no client token, so an answer that is lost on its way leaves a job that nobody knows.
-Each run therefore has a job name of its own, and before a second try the queue is asked for it.
+SubmitJob has no client token, so a response that is lost on its way leaves an unknown job behind.
+Each run therefore has a job name of its own, and before a second try the queue is searched for it.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Submitter:
         Args:
             spec: The job.
             definition_arn: Its definition's ARN.
-            wait: How to wait for a turn; it may give up, and then there is no job.
+            wait: How to wait for a slot; it may give up, and then there is no job.
 
         Raises:
             ResourceMissing: The queue or the definition does not exist.
@@ -56,14 +56,14 @@ class Submitter:
                 self._visible.add(definition_arn)
                 return job_id
             except FateUnknown as error:
-                if found := await self._find(spec):
+                if found := await self.find(spec):
                     return found
                 if loop.time() - start > PATIENCE:
                     raise AWSUnavailable(
-                        f"batch:SubmitJob was not answered ({error}).",
+                        f"batch:SubmitJob had no response ({error}).",
                         advice="check the network, then dispatch again.",
                     ) from error
-                log.warning("AWS Batch: SubmitJob was not answered (%s); trying again", error)
+                log.warning("AWS Batch: SubmitJob had no response (%s); trying again", error)
             except BatchTaskError as error:
                 # One that a job was submitted with is gone; another may not be visible yet.
                 late = loop.time() - start > DEFINITION_PATIENCE
@@ -73,14 +73,18 @@ class Submitter:
             await wait(asyncio.sleep(backoff(failures)))
 
     async def _submit_once(self, request: dict[str, Any], wait: Wait) -> str:
-        answer = await self._session.call("batch", "submit_job", once=True, wait=wait, **request)
-        if "jobId" not in answer:
-            # It was not Batch that answered, but perhaps a proxy on the way.
-            raise FateUnknown("batch:SubmitJob: an answer without a job")
-        return str(answer["jobId"])
+        response = await self._session.call("batch", "submit_job", once=True, wait=wait, **request)
+        if "jobId" not in response:
+            # It did not come from Batch, but perhaps from a proxy on the way.
+            raise FateUnknown("batch:SubmitJob: a response without a job")
+        return str(response["jobId"])
 
-    async def _find(self, spec: JobSpec) -> str | None:
-        """Look for a job whose submission was not answered."""
+    async def find(self, spec: JobSpec) -> str | None:
+        """Return the id of a job whose submission had no response, or None if there is none.
+
+        Raises:
+            AWSError: AWS refused it.
+        """
         loop = asyncio.get_running_loop()
         until = loop.time() + LISTING_PATIENCE
         while True:
@@ -108,6 +112,6 @@ class Submitter:
 
 
 def lacks_definition(error: BatchTaskError) -> bool:
-    """Tell whether a submission was refused because its job definition is not known (yet)."""
+    """Return whether a submission was refused because its job definition is not known (yet)."""
     text = error.detail.lower()
     return "jobdefinition" in text.replace(" ", "") and "not" in text

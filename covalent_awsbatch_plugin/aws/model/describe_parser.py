@@ -69,7 +69,9 @@ def _keep(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """Return what is read of an object."""
     kept = {name: value for name, value in pairs if name in READ}
     if "jobId" in kept and _goes_on(kept):
-        return {name: value for name, value in kept.items() if name in GOING_ON}
+        # Attempts only where one has ended, which is rare while a job goes on.
+        ended = {"attempts": kept["attempts"]} if kept.get("attempts") else {}
+        return {name: value for name, value in kept.items() if name in GOING_ON} | ended
     return kept
 
 

@@ -45,7 +45,11 @@ class DefinitionSpec:
 
 
 def definition_request(spec: DefinitionSpec, identity: Identity) -> dict[str, Any]:
-    """Return the parameters of RegisterJobDefinition; a tag holds the hash of all the rest."""
+    """Return the parameters of RegisterJobDefinition; a tag holds the hash of all but the tags.
+
+    Tags change nothing about a job, so tasks that differ in them share a revision, which has the
+    tags of the first. Each job has its own, which count more than those of the revision.
+    """
     theirs = dict(spec.container_properties)
     environment = container_environment(spec, theirs.pop("environment", ()))
     properties: dict[str, Any] = {
@@ -73,7 +77,7 @@ def definition_request(spec: DefinitionSpec, identity: Identity) -> dict[str, An
         "containerProperties": merge(properties, theirs),
         "platformCapabilities": ["EC2"],
     }
-    tags = {**spec.tags, tag_names.TAG_PROPERTIES: digest({**request, "tags": dict(spec.tags)})}
+    tags = {**spec.tags, tag_names.TAG_PROPERTIES: digest(request)}
     return {**request, "tags": tags}
 
 

@@ -1,13 +1,16 @@
-"""A task as the engine sees it: what is asked for, that it is under way, what came of it."""
+"""A task as the engine sees it: its request, its run in this process, and its end."""
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
 import os
+import re
+import secrets
 import socket
-from collections.abc import Coroutine
-from dataclasses import dataclass, field
+from collections.abc import Coroutine, Iterator
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Any, TypeVar
 
 from ...protocol import env_names, messages, s3_keys
@@ -19,6 +22,9 @@ from .job_definition import DefinitionSpec
 from .submission import JobSpec, job_name, job_tags
 
 T = TypeVar("T")
+
+# The owner, in keys, of large inputs that are not deleted.
+KEPT = "kept"
 
 
 @dataclass(frozen=True)
@@ -47,6 +53,8 @@ class TaskRequest:
         misconfiguration_timeout: Seconds for which Batch may report, without interruption, that
             no host can ever run the job, before it is ended.
         encryption: How S3 is asked to encrypt the task's objects.
+        run_id: What distinguishes this run's objects from those of every other run of the task;
+            empty for a task that is uploaded, submitted and queried step by step.
     """
 
     dispatch_id: str
@@ -69,23 +77,61 @@ class TaskRequest:
     scheduling_priority: int = 0
     misconfiguration_timeout: float = 600.0
     encryption: Encryption = DEFAULT_ENCRYPTION
+    run_id: str = ""
+
+    def for_run(self) -> TaskRequest:
+        """Return the request of one run, which this process sees to its end."""
+        return replace(self, run_id=secrets.token_hex(4))
 
     @property
     def prefix(self) -> str:
-        """The prefix of the task's own objects."""
+        """The prefix of the node's objects."""
         return s3_keys.node_prefix(self.dispatch_id, self.node_id)
+
+    @property
+    def task_key(self) -> str:
+        """The key of the task's envelope."""
+        return s3_keys.task_key(self.dispatch_id, self.node_id, self.run_id)
+
+    @property
+    def owns_blobs(self) -> bool:
+        """Whether this process deletes the large inputs that it stores."""
+        return bool(self.run_id) and not self.keep_objects
+
+    @property
+    def blobs_prefix(self) -> str:
+        """The prefix of the large inputs that the task shares with others."""
+        return s3_keys.blobs_prefix(self.dispatch_id, process_name() if self.owns_blobs else KEPT)
+
+    @property
+    def worker_key(self) -> str:
+        """The key of the worker's archive."""
+        return self.blobs_prefix + hashlib.sha256(worker_archive()).hexdigest()
+
+    @property
+    def outcome_prefix(self) -> str:
+        """The prefix of the task's outcomes, up to the job's id."""
+        if not self.run_id:
+            return self.prefix
+        return s3_keys.outcome_prefix(process_name(), self.dispatch_id, self.node_id)
+
+    def job_keys(self, job_id: str, attempts: int) -> Iterator[str]:
+        """Return the keys of all that the first attempts of a job may have written."""
+        for attempt in range(1, attempts + 1):
+            yield s3_keys.outcome_key(self.outcome_prefix, job_id, attempt)
+            yield s3_keys.result_key(self.task_key, job_id, attempt)
 
 
 @dataclass(frozen=True)
 class Settled:
-    """What came of a task.
+    """How a task ended.
 
     Attributes:
         job_id: The job's id.
         job: The job's last description; None where Batch lost it.
-        outcome: What the worker left, if it did.
-        unreadable: Why what is in the outcome's place is none.
-        log_tails: The ends of the attempts' logs, where no outcome tells.
+        outcome: The outcome that its worker stored, if it did.
+        unreadable: Why what is stored in its place is no outcome.
+        log_tails: The ends of the attempts' logs, where there is no outcome.
         links: The console's addresses of the log streams.
     """
 
@@ -102,11 +148,24 @@ class Cancelled(Exception):
 
 
 class Running:
-    """A task under way in this process."""
+    """A task under way in this process.
+
+    Attributes:
+        cancelled: Whether it was cancelled.
+        job_id: Its job's id, once that is known.
+        account: The account of its job.
+        submission: Its job's submission, once that has begun.
+        spec: Its job, once its submission has begun.
+        ended: Whether its job has ended and its outcome has been looked for.
+    """
 
     def __init__(self) -> None:
         self.cancelled = False
         self.job_id = ""
+        self.account = ""
+        self.submission: asyncio.Task[str] | None = None
+        self.spec: JobSpec | None = None
+        self.ended = False
         self._work: asyncio.Future[Any] | None = None
 
     def cancel(self) -> None:
@@ -136,11 +195,11 @@ class Running:
             self._work = None
 
 
-def job_spec(request: TaskRequest, identity: Identity, nonce: str) -> JobSpec:
-    """Return the job of a task; the nonce tells this run's job from every other."""
+def job_spec(request: TaskRequest, identity: Identity) -> JobSpec:
+    """Return the job of a task, with a name that no other run's job has."""
     dispatch, node = request.dispatch_id, request.node_id
     return JobSpec(
-        name=job_name(dispatch, node, nonce),
+        name=job_name(dispatch, node, request.run_id or secrets.token_hex(4)),
         queue=request.queue,
         vcpus=request.vcpus,
         memory_mib=request.memory_mib,
@@ -154,8 +213,8 @@ def job_spec(request: TaskRequest, identity: Identity, nonce: str) -> JobSpec:
             **request.encryption.environment(),
             env_names.ENV_BUCKET: request.bucket,
             env_names.ENV_OWNER: identity.account,
-            env_names.ENV_TASK: s3_keys.task_key(dispatch, node),
-            env_names.ENV_WORKER: worker_key(dispatch),
+            env_names.ENV_TASK: request.task_key,
+            env_names.ENV_WORKER: request.worker_key,
         },
         tags={**request.tags, **job_tags(dispatch, node, request.name, server_name())},
     )
@@ -172,11 +231,18 @@ def was_cancelled(job: JobDescription | None) -> bool:
     return job is not None and job.status_reason.startswith(CANCELLED)
 
 
-def worker_key(dispatch_id: str) -> str:
-    """Return the key of the worker's archive."""
-    return s3_keys.blob_key(dispatch_id, hashlib.sha256(worker_archive()).hexdigest())
-
-
 def server_name() -> str:
-    """Return what tells this server's jobs from those of another one."""
+    """Return the name of this server in its jobs' tags."""
     return f"{socket.gethostname()}:{os.getpid()}"
+
+
+def process_name() -> str:
+    """Return a name that only this process has, for the objects that it writes."""
+    return _process_name(os.getpid())
+
+
+@lru_cache(maxsize=1)
+def _process_name(pid: int) -> str:
+    # A process that was forked has a name of its own.
+    host = re.sub(r"[^A-Za-z0-9]+", "-", socket.gethostname()).strip("-")[:32] or "host"
+    return f"{host}-{pid}-{secrets.token_hex(6)}"

@@ -1,23 +1,22 @@
-"""Clean-up: no object of a task or a dispatch outlives it.
+"""Clean-up: the one place that deletes objects.
 
-Finished tasks' objects are deleted a thousand a call. What the tasks of a dispatch share is kept
-count of, and when the last one has ended, whatever is left under the dispatch's prefix is swept
-away.
+An object is deleted only by the process that wrote it, or whose job did, and only when its reader
+is done with it. Every key that is deleted was noted when the object was written, or follows from
+the id of a job that this process submitted: nothing is deleted for lying under a prefix.
+
+Objects of one task are given to ``discard`` once its result is in the caller's hands. Objects that
+the tasks of a dispatch share go when the last of them has ended.
 """
 
 from __future__ import annotations
 
 import asyncio
 import itertools
-import logging
 from collections.abc import Iterable
 
-from ...errors import BatchTaskError
-from ...protocol import s3_keys
-from ..calls.session import ObjectMissing
-from .storage import DELETE_LIMIT, LIST_LIMIT, Storage
-
-log = logging.getLogger("covalent_awsbatch_plugin")
+from .references import references
+from .shared_uploads import SharedUploads
+from .storage import DELETE_LIMIT, Storage
 
 # Deletions wait for company this long, in seconds.
 DELETE_DELAY = 1.0
@@ -31,84 +30,73 @@ class CleanUp:
     """What is to be deleted from one bucket."""
 
     def __init__(self, storage: Storage) -> None:
+        self.shared = SharedUploads(storage.bucket)
         self._storage = storage
         self._tasks: dict[str, int] = {}
-        self._doomed: dict[str, None] = {}
+        self._pending: dict[str, None] = {}
         self._deleter: asyncio.Task[None] | None = None
-        self._sweeps: dict[str, asyncio.Task[None]] = {}
-        self._sweeping: dict[str, asyncio.Task[None]] = {}
+        self._releases: dict[str, asyncio.Task[None]] = {}
+        self._releasing: set[asyncio.Task[None]] = set()
 
     def __repr__(self) -> str:
-        return f"<CleanUp of {self._storage!r}, {len(self._doomed)} doomed>"
+        return f"<CleanUp of {self._storage!r}, {len(self._pending)} pending>"
 
     def task_started(self, dispatch_id: str) -> None:
         """Count a task of a dispatch in: its shared objects stay."""
         self._tasks[dispatch_id] = self._tasks.get(dispatch_id, 0) + 1
-        if sweep := self._sweeps.pop(dispatch_id, None):
-            sweep.cancel()
+        if release := self._releases.pop(dispatch_id, None):
+            release.cancel()
 
-    async def make_way(self, dispatch_id: str, key: str) -> None:
-        """Wait until an object can be stored without being deleted by what was planned before.
-
-        A sweep that is under way would take it along; and a task that runs again within the
-        deletions' delay stores what its first run left to be deleted.
-        """
-        self._doomed.pop(key, None)
-        if sweeping := self._sweeping.get(dispatch_id):
-            await asyncio.wait({sweeping})
-
-    def task_ended(self, dispatch_id: str, keep: bool) -> None:
-        """Count a task of a dispatch out; after the last one, its objects are swept away."""
+    def task_ended(self, dispatch_id: str) -> None:
+        """Count a task of a dispatch out; after the last one, its shared objects are released."""
         self._tasks[dispatch_id] -= 1
         if self._tasks[dispatch_id]:
             return
         del self._tasks[dispatch_id]
-        if not keep:
-            self._sweeps[dispatch_id] = asyncio.create_task(self._sweep_later(dispatch_id))
+        self._releases[dispatch_id] = asyncio.create_task(self._release_later(dispatch_id))
 
     def discard(self, keys: Iterable[str]) -> None:
         """Delete objects soon, together with others."""
-        self._doomed.update(dict.fromkeys(keys))
-        if self._doomed and (self._deleter is None or self._deleter.done()):
+        self._pending.update(dict.fromkeys(keys))
+        if self._pending and (self._deleter is None or self._deleter.done()):
             self._deleter = asyncio.create_task(self._delete_soon())
 
     async def _delete_soon(self) -> None:
         await asyncio.sleep(DELETE_DELAY)
-        await self._delete_doomed()
+        await self._delete_pending()
 
-    async def _delete_doomed(self) -> None:
-        while self._doomed:
-            batch = list(itertools.islice(self._doomed, DELETE_LIMIT))
-            for key in batch:
-                del self._doomed[key]
+    async def _delete_pending(self) -> None:
+        while self._pending:
+            batch = list(itertools.islice(self._pending, DELETE_LIMIT))
             await self._storage.delete(batch)
+            # Only now: what is given up half way is deleted by ``finish``.
+            for key in batch:
+                self._pending.pop(key, None)
 
-    async def _sweep_later(self, dispatch_id: str) -> None:
+    async def _release_later(self, dispatch_id: str) -> None:
         await asyncio.sleep(LINGER)
-        self._sweeping[dispatch_id] = self._sweeps.pop(dispatch_id)
+        task = self._releases.pop(dispatch_id)
+        self._releasing.add(task)
         try:
-            await self._sweep(dispatch_id)
+            await self._release(dispatch_id)
         finally:
-            del self._sweeping[dispatch_id]
+            self._releasing.discard(task)
 
-    async def _sweep(self, dispatch_id: str) -> None:
-        prefix = s3_keys.dispatch_prefix(dispatch_id)
-        await self._storage.forget(prefix)
+    async def _release(self, dispatch_id: str) -> None:
+        keys = await self.shared.release(dispatch_id)
         try:
-            while left := await self._storage.keys(prefix):
-                if not await self._storage.delete(left) or len(left) < LIST_LIMIT:
-                    return
-        except (BatchTaskError, ObjectMissing) as error:
-            log.warning("AWS Batch: the objects of %s could not be listed: %s", prefix, error)
+            for start in range(0, len(keys), DELETE_LIMIT):
+                await self._storage.delete(keys[start : start + DELETE_LIMIT])
+        finally:
+            references.deleted(self._storage.bucket, keys)
 
     async def finish(self) -> None:
         """Delete what is to be deleted, without waiting for more."""
         if self._deleter is not None:
             self._deleter.cancel()
-        sweeps, self._sweeps = self._sweeps, {}
-        for sweep in sweeps.values():
-            sweep.cancel()
+        releases, self._releases = self._releases, {}
+        for release in releases.values():
+            release.cancel()
         await asyncio.gather(
-            *self._sweeping.values(), *(self._sweep(dispatch_id) for dispatch_id in sweeps)
+            *self._releasing, *map(self._release, releases), self._delete_pending()
         )
-        await self._delete_doomed()

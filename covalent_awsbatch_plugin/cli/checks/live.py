@@ -38,16 +38,17 @@ async def _run_hello(case: Case) -> dict[str, float]:
 async def _execute(case: Case, times: dict[str, float]) -> Settled:
     metadata = {"dispatch_id": f"doctor-{uuid.uuid4()}", "node_id": 0}
     executor = cast(Any, SimpleNamespace(**case.options))
-    request = task_request(executor, _hello(), metadata)
-    task, large = covalent_calls.pack(_hello(), [], {}, request.dispatch_id, request.node_id)
+    request = task_request(executor, _hello(), metadata).for_run()
+    task, large = covalent_calls.pack(_hello(), [], {}, request)
 
     async def submitted(_job_id: str) -> None:
         times["submitted"] = time.time()
 
     backend = Backend(case.account.access)
     try:
-        async with backend.task(request) as running:
-            settled = await backend.execute(request, running, task, large, submitted)
+        async with backend.task(request) as run:
+            settled = await run.execute(task, large, submitted)
+            await run.conclude(settled)
     finally:
         await backend.close()
     _raise_failure(case, settled)
