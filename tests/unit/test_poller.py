@@ -16,14 +16,20 @@ class Batch:
     """Describes every job as running, save those that have ended."""
 
     def __init__(self) -> None:
+        self.account = "one"
         self.calls: asyncio.Queue[list[str]] = asyncio.Queue()
         self.ended: set[str] = set()
 
-    async def call(self, service: str, operation: str, *, jobs: list[str]) -> dict[str, Any]:
+    async def call(
+        self, service: str, operation: str, *, patience: float, jobs: list[str]
+    ) -> dict[str, Any]:
         assert (service, operation) == ("batch", "describe_jobs")
         self.calls.put_nowait(jobs)
         status = {True: "SUCCEEDED", False: "RUNNING"}
         return {"jobs": [{"jobId": job, "status": status[job in self.ended]} for job in jobs]}
+
+    async def current_account(self) -> str:
+        return self.account
 
     async def asked(self) -> list[str]:
         """Return the ids of the next call."""
@@ -48,7 +54,7 @@ async def test_a_job_that_nobody_waits_for_is_not_asked_about():
 
 async def test_who_waits_hears_that_jobs_cannot_be_described():
     class Refusing(Batch):
-        async def call(self, service: str, operation: str, *, jobs: list[str]) -> dict[str, Any]:
+        async def call(self, service: str, operation: str, **params: Any) -> dict[str, Any]:
             raise PermissionError("no")
 
     poller = Poller(Refusing())  # type: ignore[arg-type]
@@ -91,3 +97,36 @@ def test_a_reason_is_logged_once_however_many_jobs_have_it(caplog):
     first, second = caplog.messages
     assert "misconfiguration_timeout" in first
     assert "doctor" in second
+
+
+async def test_every_one_of_several_who_wait_for_a_job_hears_of_its_end():
+    batch = Batch()
+    poller = Poller(batch)  # type: ignore[arg-type]
+    ends = [poller.watch("job", poll_freq=0.05) for _ in range(2)]
+    await batch.asked()
+    batch.ended.add("job")
+    first, second = await asyncio.wait_for(asyncio.gather(*ends), 10)
+    assert first == second
+    await poller.close()
+
+
+async def test_jobs_are_not_gone_because_the_credentials_are_of_another_account():
+    class Blind(Batch):
+        async def call(self, service: str, operation: str, **params: Any) -> dict[str, Any]:
+            answer = await super().call(service, operation, **params)
+            return answer if self.account == "one" else {"jobs": []}
+
+    batch = Blind()
+    poller = Poller(batch)  # type: ignore[arg-type]
+    end = poller.watch("job", poll_freq=0.01, account="one")
+    await batch.asked()
+    batch.account = "another"
+    # Five seconds would do to give up a job of this poll_freq in its own account.
+    with pytest.raises(asyncio.TimeoutError):
+        await asyncio.wait_for(asyncio.shield(end), 6)
+    batch.account = "one"
+    batch.ended.add("job")
+    job = await asyncio.wait_for(end, 10)
+    assert isinstance(job, JobDescription)
+    assert job.status == "SUCCEEDED"
+    await poller.close()

@@ -18,6 +18,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from ...errors import BatchTaskError
 from ..calls.session import FOREVER, Session
 from ..model.description import JobDescription, parse_job
 from .arrivals import Arrived
@@ -191,7 +192,10 @@ class Poller:
 
     async def _note_missing(self, job_ids: list[str]) -> None:
         """Note that jobs are not described, unless it is another account that was asked."""
-        account = await self._session.current_account()
+        try:
+            account = await self._session.current_account()
+        except BatchTaskError:
+            account = "unknown"
         now = asyncio.get_running_loop().time()
         for job_id in job_ids:
             watched = self._watched.get(job_id)
