@@ -61,10 +61,20 @@ def outcome_of_task(folder: Path) -> tuple[messages.Outcome, Any]:
     task = envelope.decode_task((folder / "task").read_bytes())
     try:
         on_demand.activate(on_demand.read_requirements(), folder, task)
+        import_from_working_folder()
         result = call_task(task.call, folder)
         return messages.Outcome(messages.RETURNED, result=pack(result, task.call, folder)), result
     except BaseException as error:  # noqa: BLE001 - a task may raise anything, SystemExit too
         return explain(error, tracebacks.Source(task.name, task.source)), error
+
+
+def import_from_working_folder() -> None:
+    """Let the task import from the working folder, as ``python -c`` does.
+
+    The job's command does not: what is there may bear the name of a module of the worker's.
+    """
+    if not (sys.flags.isolated or getattr(sys.flags, "safe_path", False)):
+        sys.path.insert(0, "")
 
 
 def prefer_own_pip(folder: Path) -> None:

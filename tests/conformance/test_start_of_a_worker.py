@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -73,3 +74,33 @@ def test_a_worker_that_cannot_be_fetched_ends_the_job_and_says_why(
 def test_a_task_that_ends_its_process_leaves_an_outcome(aws: FakeAws, tmp_path: Path) -> None:
     with pytest.raises(TaskRuntimeError, match="exit code 7"):
         run(aws, tmp_path, lambda: os._exit(7))
+
+
+def test_modules_in_the_working_folder_are_the_tasks_and_not_the_workers(
+    aws: FakeAws, tmp_path: Path
+) -> None:
+    wrong = "raise RuntimeError('the worker has imported it from the working folder')"
+    names = {*sys.stdlib_module_names, "cloudpickle", "covalent_awsbatch_worker", "botocore"}
+    files = {**{f"{name}.py": wrong for name in names}, "of_the_task.py": "value = 7"}
+    aws.script = partial(scripts.run_process, files=files)
+
+    def task() -> int:
+        import of_the_task
+
+        return int(of_the_task.value)
+
+    assert run(aws, tmp_path, task).get_deserialized() == 7
+
+
+def test_the_log_has_the_traceback_once_and_only_its_ends(aws: FakeAws, tmp_path: Path) -> None:
+    def fail() -> None:
+        raise ValueError("x" * 1_000_000)
+
+    with pytest.raises(TaskRuntimeError):
+        run(aws, tmp_path, fail)
+    log = log_of(aws)
+    assert log.count("Traceback (most recent call last):") == 1
+    assert f'File "{__file__}", line' in log
+    assert 'raise ValueError("x" * 1_000_000)' in log
+    assert "characters left out" in log
+    assert len(log) < 100_000

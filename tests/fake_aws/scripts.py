@@ -26,8 +26,10 @@ import signal
 import sys
 import time
 import traceback
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import redirect_stderr, redirect_stdout
+from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import cloudpickle
@@ -165,9 +167,19 @@ def _pickled(value: Any) -> messages.Part:
     return messages.Part("pickle", data, size=len(data))
 
 
-async def run_process(job: Job, aws: FakeAws) -> JobEnd:
-    """Start the job's real command as a process that reaches this fake."""
+async def run_process(
+    job: Job, aws: FakeAws, files: Mapping[str, str] = MappingProxyType({})
+) -> JobEnd:
+    """Start the job's real command as a process that reaches this fake.
+
+    Args:
+        job: The job.
+        aws: This fake.
+        files: The texts of files in its working folder, by name.
+    """
     with temporary_folder("fake-job-", processes=True) as home:
+        for name, text in files.items():
+            (Path(home) / name).write_text(text)
         process = await asyncio.create_subprocess_exec(
             *job.container["command"],
             env=_process_environment(job, aws, str(home)),

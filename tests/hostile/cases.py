@@ -110,6 +110,13 @@ CASES = {
     "abort": killed(f.aborts, "SIGABRT", stderr="Aborted"),
     "group signalled": killed(f.signals_its_group, "SIGTERM"),
     "supervisor signalled": killed(f.ends_its_supervisor, "SIGTERM"),
+    "end ignored": killed(
+        f.does_not_end_when_it_is_asked_to,
+        "SIGKILL",
+        stderr="The task did not end within 20 seconds of SIGTERM and was killed.",
+        absent=("used more memory",),
+    ),
+    "end taken": Case(f.returns_when_it_is_asked_to_end),
     "signals ignored": Case(f.ignores_every_signal),
     "signals blocked": Case(f.blocks_every_signal),
     "interrupted all the time": Case(f.is_interrupted_all_the_time),

@@ -278,6 +278,28 @@ def ends_its_supervisor():
     signal.pause()
 
 
+def does_not_end_when_it_is_asked_to():
+    import time
+
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    os.kill(os.getppid(), signal.SIGTERM)
+    time.sleep(600)
+
+
+def returns_when_it_is_asked_to_end():
+    import time
+
+    def stop(*_):
+        raise InterruptedError
+
+    signal.signal(signal.SIGTERM, stop)
+    try:
+        os.kill(os.getppid(), signal.SIGTERM)
+        time.sleep(600)
+    except InterruptedError:
+        return VALUE
+
+
 def ignores_every_signal():
     for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
         signal.signal(number, signal.SIG_IGN)

@@ -33,6 +33,10 @@ SHELL = (
     'exec "$python" -u -c "$0"'
 )
 
+# The image's working folder, where a json.py or a folder "cloudpickle" may lie, is not where the
+# worker's own imports look. The task's do again.
+LEAVE_OUT_WORKING_FOLDER = "import sys; sys.path[:] = filter(None, sys.path)"
+
 
 @lru_cache(maxsize=1)
 def worker_archive() -> bytes:
@@ -72,7 +76,7 @@ def worker_command() -> tuple[str, ...]:
     source = "\n".join(_condense((room / f"{name}.py").read_text("utf-8")) for name in COMMAND)
     packed = base64.b64encode(zlib.compress(source.encode("utf-8"), 9)).decode("ascii")
     unpack = f"import base64, zlib; exec(zlib.decompress(base64.b64decode('{packed}')))"
-    return ("sh", "-c", SHELL, unpack)
+    return ("sh", "-c", SHELL, f"{LEAVE_OUT_WORKING_FOLDER}; {unpack}")
 
 
 def _condense(source: str) -> str:
