@@ -79,6 +79,8 @@ class AWSBatchExecutor(RemoteExecutor):  # type: ignore[misc]
         retry_on: Which failures are retried: ``"any"``, or only ``"infrastructure"``.
         builtin_nodes_on_batch: Whether Covalent's built-in nodes run as jobs too.
         keep_objects: Whether a task's objects stay in the bucket.
+        share_packages: Among which electrons what DepsPip installs is shared: those of a
+            ``dispatch``, those of all that use the ``bucket``, or ``never``.
         share_identifier: Share of the jobs in a fair-share queue.
         scheduling_priority: Priority of the jobs within their share, 0 to 9999.
         misconfiguration_timeout: Seconds for which AWS Batch may report that no host can ever run
@@ -121,6 +123,7 @@ class AWSBatchExecutor(RemoteExecutor):  # type: ignore[misc]
         retry_on: str | None = None,
         builtin_nodes_on_batch: bool | None = None,
         keep_objects: bool | None = None,
+        share_packages: str | None = None,
         share_identifier: str | None = None,
         scheduling_priority: int | None = None,
         misconfiguration_timeout: float | None = None,

@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Mapping
 from functools import partial
 
 from ..errors import BatchTaskError
-from ..protocol import envelope, messages
+from ..protocol import envelope, messages, s3_keys
 from .bucket import Bucket, cache_folder
 from .calls.session import Session, Wait
 from .jobs.definitions import Definitions
@@ -119,6 +119,7 @@ class Backend:
                 share(key=key, upload=partial(put_large, key, write))
                 for key, write in large.items()
             ),
+            *(share(key=key, upload=_by_a_job) for key in task_packages(task)),
             put(request.task_key, envelope.encode_task(task)),
         )
 
@@ -182,6 +183,17 @@ class Backend:
             log.info("AWS Batch: job %s could not be ended: %s", job_id, error)
             return False
         return True
+
+
+def task_packages(task: messages.Task) -> tuple[str, ...]:
+    """Return the keys of the packages that a job of the dispatch may store for its tasks."""
+    archive = task.environment
+    is_dispatch_s = archive and not archive.startswith(s3_keys.SHARED)
+    return (archive, archive + s3_keys.CLAIM) if is_dispatch_s else ()
+
+
+async def _by_a_job() -> None:
+    """Upload nothing: a job stores the object, and it is deleted with the dispatch's others."""
 
 
 # One backend for each event loop and identity: ``async with backends.use(access)``.

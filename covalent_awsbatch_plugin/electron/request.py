@@ -36,6 +36,7 @@ class Executor(Protocol):
     container_properties: Mapping[str, Any]
     tags: Mapping[str, str]
     keep_objects: bool
+    share_packages: str
     share_identifier: str
     scheduling_priority: int
     misconfiguration_timeout: float

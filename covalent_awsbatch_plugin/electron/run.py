@@ -23,6 +23,7 @@ from ..failures.evidence import Case
 from ..failures.unfetched import not_fetched
 from ..options import resolution
 from ..protocol import envelope, messages
+from .environments import shared_environment
 from .request import Executor, task_request
 
 log = logging.getLogger("covalent_awsbatch_plugin")
@@ -51,7 +52,11 @@ async def run_electron(
         if await _ask(executor.get_cancel_requested(), "whether it was cancelled"):
             run.cancel()
         task, large = await _pack(backend, request, function, args, kwargs)
-        task = replace(task, source=covalent_calls.read_source(metadata))
+        task = replace(
+            task,
+            source=covalent_calls.read_source(metadata),
+            environment=shared_environment(function, request, executor.share_packages),
+        )
 
         async def submitted(job_id: str) -> None:
             await _ask(executor.set_job_handle(job_id), "to note its job's id")

@@ -7,6 +7,7 @@ import hashlib
 import os
 import re
 from collections.abc import Callable, Iterable, Mapping
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import quote
@@ -18,6 +19,8 @@ MEBIBYTE = 1024 * 1024
 PART = 8 * MEBIBYTE
 # S3's limit.
 PARTS = 10_000
+# The condition under which S3 stores an object: there is none yet.
+ONCE = ("if-none-match", "*")
 # Parts that are moved at once.
 AT_ONCE = 4
 
@@ -69,13 +72,19 @@ class Bucket:
         """Return a small object."""
         return self._requests.send("GET", key)[1]
 
+    def age(self, key: str) -> float:
+        """Return how many seconds ago an object was stored, by the clock of S3."""
+        headers, _ = self._requests.send("GET", key)
+        now, then = (parsedate_to_datetime(headers[name]) for name in ("date", "last-modified"))
+        return (now - then).total_seconds()
+
     def put_once(self, key: str, content: bytes) -> bool:
         """Store an object unless there is one; return whether there was none.
 
         A late attempt on a host believed lost must not overwrite an outcome.
         """
         try:
-            headers = [*_describe(content), *self._encryption, ("if-none-match", "*")]
+            headers = [*_describe(content), *self._encryption, ONCE]
             self._requests.send("PUT", key, headers=headers, body=content)
         except Exception as error:
             if error_code(error) != "PreconditionFailed":
@@ -103,24 +112,39 @@ class Bucket:
             _each([(start, PART) for start in range(PART, size, PART)], fetch)
         check_digest(key, path)
 
-    def upload(self, path: Path, key: str) -> None:
-        """Store a large file."""
+    def upload(self, path: Path, key: str, once: bool = False) -> None:
+        """Store a large file.
+
+        Args:
+            path: The file.
+            key: The object's key.
+            once: Whether to leave an object that is there already as it is.
+        """
+        try:
+            self._upload(path, key, [ONCE] if once else [])
+        except Exception as error:
+            if not once or error_code(error) != "PreconditionFailed":
+                raise
+
+    def _upload(self, path: Path, key: str, condition: Headers) -> None:
         size = path.stat().st_size
         if size <= PART:
             content = path.read_bytes()
-            headers = [*_describe(content), *self._encryption]
+            headers = [*_describe(content), *self._encryption, *condition]
             self._requests.send("PUT", key, headers=headers, body=content)
             return
         opening = [("x-amz-checksum-algorithm", "SHA256"), *self._encryption]
         _, opened = self._requests.send("POST", key, "uploads=", opening, b"")
         upload_id = "uploadId=" + quote(_element(opened, "UploadId"), safe="-_.~")
         try:
-            self._upload_parts(path, key, upload_id, part_length(size))
+            self._upload_parts(path, key, upload_id, part_length(size), condition)
         except BaseException:
             self._requests.send("DELETE", key, upload_id)
             raise
 
-    def _upload_parts(self, path: Path, key: str, upload_id: str, length: int) -> None:
+    def _upload_parts(
+        self, path: Path, key: str, upload_id: str, length: int, condition: Headers
+    ) -> None:
         def store(part: Part) -> str:
             start, number = part
             content = _read(path, start, length)
@@ -137,7 +161,7 @@ class Bucket:
         parts = _each([(start, number) for number, start in enumerate(starts, 1)], store)
         root = 'CompleteMultipartUpload xmlns="http://s3.amazonaws.com/doc/2006-03-01/"'
         body = f"<{root}>{''.join(parts)}</CompleteMultipartUpload>".encode()
-        headers = [("content-type", "application/xml")]
+        headers = [("content-type", "application/xml"), *condition]
         # S3 may take long over this, so it sends its status, 200, before it knows the end.
         for last in (False, False, True):
             _, content = self._requests.send("POST", key, upload_id, headers, body)

@@ -2,14 +2,32 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import tempfile
 from collections.abc import Callable
 from typing import Any
 
+from .environments import SharedEnvironment
+
+# What the task's packages are shared through, where other electrons ask for the same.
+environment: SharedEnvironment | None = None
+
 
 def install_packages(packages: list[str] = [], requirements: str = "") -> None:  # noqa: B006
-    """Install packages with pip: those of a requirements file's content, else those listed."""
+    """Install packages: those of a requirements file's content, else those listed."""
+
+    def install() -> None:
+        pip_install(packages, requirements)
+
+    if environment is None:
+        install()
+    else:
+        environment.install(install)
+
+
+def pip_install(packages: list[str], requirements: str) -> None:
+    """Install packages with pip."""
     if requirements:
         with tempfile.NamedTemporaryFile("w", delete=False) as file:
             file.write(requirements)
@@ -18,7 +36,11 @@ def install_packages(packages: list[str] = [], requirements: str = "") -> None: 
         # Covalent splits at white space too: one text may name several packages.
         wanted = " ".join(packages).split()
     command = ["pip", "install", "--no-input", *wanted]
-    subprocess.run(command, stdin=subprocess.DEVNULL, check=True, capture_output=True)
+    # What is imported is compiled then; to compile all the rest takes half of pip's time.
+    variables = {"PIP_NO_COMPILE": "1", **os.environ}
+    subprocess.run(
+        command, env=variables, stdin=subprocess.DEVNULL, check=True, capture_output=True
+    )
 
 
 def run_commands(commands: list[str]) -> None:

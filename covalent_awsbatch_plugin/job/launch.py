@@ -23,20 +23,20 @@ def main(scratch: str, requests: Requests) -> int:
     ensure_home(scratch)
     out, err, report, go = os.pipe(), os.pipe(), os.pipe(), os.pipe()
     # Before there are any threads: a fork copies none of them.
+    bucket = Bucket(requests, encryption_headers(os.environ))
     child = os.fork()
     if not child:
         for end in (report[0], go[1]):
             os.close(end)
-        sys.exit(become_task(scratch, out, err, report[1], go[0]))
+        sys.exit(become_task(scratch, bucket, out, err, report[1], go[0]))
     for end in (out[1], err[1], report[1], go[0]):
         os.close(end)
-    bucket = Bucket(requests, encryption_headers(os.environ))
     pipes = supervisor.Pipes(out[0], err[0], report[0], go[1])
     return supervisor.main(scratch, bucket, child, pipes)
 
 
 def become_task(
-    scratch: str, out: tuple[int, int], err: tuple[int, int], report: int, go: int
+    scratch: str, bucket: Bucket, out: tuple[int, int], err: tuple[int, int], report: int, go: int
 ) -> int:
     """Write to the supervisor instead of the log, and run the task once it is in ``scratch``."""
     # A signal that the task sends to its process group is not for the supervisor.
@@ -51,7 +51,7 @@ def become_task(
     sys.path.append(sys.path.pop(0))
     from . import task_process
 
-    return task_process.run_task(scratch, go, report)
+    return task_process.run_task(scratch, go, report, bucket)
 
 
 def ensure_home(scratch: str) -> None:

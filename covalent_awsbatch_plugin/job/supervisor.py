@@ -32,7 +32,6 @@ class Job:
         key: The key of the task's envelope.
         job_id: The Batch job's id.
         attempt: The attempt's number, from 1.
-        encryption: Parameters of PutObject that ask S3 for an encryption.
     """
 
     bucket: str
@@ -40,7 +39,6 @@ class Job:
     key: str
     job_id: str
     attempt: int
-    encryption: dict[str, str]
 
 
 def read_job(environ: dict[str, str]) -> Job:
@@ -51,14 +49,6 @@ def read_job(environ: dict[str, str]) -> Job:
         key=environ[env_names.ENV_TASK],
         job_id=environ[env_names.ENV_JOB_ID],
         attempt=int(environ.get(env_names.ENV_ATTEMPT, "1")),
-        encryption={
-            parameter: environ[variable]
-            for parameter, variable in (
-                ("ServerSideEncryption", env_names.ENV_ENCRYPTION),
-                ("SSEKMSKeyId", env_names.ENV_KMS_KEY),
-            )
-            if environ.get(variable)
-        },
     )
 
 

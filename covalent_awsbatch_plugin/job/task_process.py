@@ -16,7 +16,9 @@ from typing import Any, cast
 import cloudpickle
 
 from ..protocol import envelope, exit_codes, messages
-from . import electron_call, on_demand, tracebacks
+from . import dependencies, electron_call, on_demand, supervisor, tracebacks
+from .bucket import Bucket
+from .environments import SharedEnvironment
 from .report import Sender
 from .scratch import blob_path, one_line, result_path
 
@@ -27,13 +29,14 @@ STRING_LIMIT = 64 * 1024
 OWN_FILES = (__file__, electron_call.__file__)
 
 
-def run_task(scratch: str, go: int, report: int) -> int:
+def run_task(scratch: str, go: int, report: int, bucket: Bucket) -> int:
     """Wait for the task, run it, and report how it ended.
 
     Args:
         scratch: The private folder.
         go: Where a byte comes when the task is in the folder.
         report: Where the report is written.
+        bucket: The task's bucket.
 
     Returns:
         The exit code. The process then ends as a script does: it waits for threads, runs exit
@@ -46,12 +49,12 @@ def run_task(scratch: str, go: int, report: int) -> int:
     prefer_own_pip(folder)
     if not os.read(go, 1):
         return exit_codes.EXIT_START_FAILED
-    outcome, _kept = outcome_of_task(folder)
+    outcome, _kept = outcome_of_task(folder, bucket)
     sender.send(outcome)
     return outcome.exit_code
 
 
-def outcome_of_task(folder: Path) -> tuple[messages.Outcome, Any]:
+def outcome_of_task(folder: Path, bucket: Bucket) -> tuple[messages.Outcome, Any]:
     """Run the task.
 
     Returns:
@@ -60,6 +63,8 @@ def outcome_of_task(folder: Path) -> tuple[messages.Outcome, Any]:
     """
     task = envelope.decode_task((folder / "task").read_bytes())
     try:
+        if task.environment:
+            dependencies.environment = SharedEnvironment(bucket, task.environment, supervisor.log)
         on_demand.activate(on_demand.read_requirements(), folder, task)
         import_from_working_folder()
         result = call_task(task.call, folder)

@@ -246,8 +246,11 @@ class LocalAws:
         Raises:
             RuntimeError: It could not be made.
         """
+        # Each process has a Python at a path of its own, where no other's packages fit.
+        sharing = {"share_packages": "never"} if self.runner_name == "processes" else {}
         return {
             **create_stack(self.client, prefix),
+            **sharing,
             "endpoint_url": self.endpoint_url,
             "credentials": str(self.credentials_file),
             "profile": "default",

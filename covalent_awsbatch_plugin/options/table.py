@@ -181,8 +181,8 @@ OPTIONS: tuple[Option, ...] = (
         "container_image_uri",
         str,
         "",
-        "Image of the job. Any with the workflow's Python minor version serves; what it lacks "
-        "is installed when the job starts. Empty: the official slim Python image.",
+        "Image of the job. Any with the workflow's Python minor version serves, without any "
+        "package. Empty: the official slim Python image.",
         check=matches(r"[\w./:@#-]{0,255}", "must be an image's name"),
     ),
     Option(
@@ -255,6 +255,17 @@ OPTIONS: tuple[Option, ...] = (
         False,
         "Whether a task's objects stay in the bucket after it ended, until its lifecycle rule "
         "removes them.",
+        documented=False,
+    ),
+    Option(
+        "share_packages",
+        str,
+        "dispatch",
+        "Among which electrons the packages that a DepsPip installs are shared through the "
+        "bucket, if they ask for the same in the same image: those of a 'dispatch', those of all "
+        "dispatches that use the 'bucket', or 'never'.",
+        "'dispatch', 'bucket' or 'never'",
+        choice("dispatch", "bucket", "never"),
         documented=False,
     ),
     Option(

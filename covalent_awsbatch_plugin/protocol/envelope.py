@@ -80,6 +80,7 @@ def encode_task(task: Task) -> bytes:
         "outcome_prefix": task.outcome_prefix,
         "dispatch_id": task.dispatch_id,
         "node_id": task.node_id,
+        "environment": task.environment,
         "source": packer.text(task.source),
         "function": packer.pack(call.function),
         "args": [packer.pack(part) for part in call.args],
@@ -191,7 +192,7 @@ def decode_task(envelope: bytes) -> Task:
             dispatch_id=header["dispatch_id"],
             node_id=header["node_id"],
             source=_text(header["source"], body),
-            **_typed(header, name=str, python=str, outcome_prefix=str),
+            **_typed(header, name=str, python=str, outcome_prefix=str, environment=str),
         )
     except BadEnvelope:
         raise

@@ -78,6 +78,7 @@ class Task:
         outcome_prefix: Where outcomes go, up to the job's id.
         dispatch_id: Covalent's id of the dispatch, for ``ct.get_context``.
         node_id: Covalent's number of the node, for the same.
+        environment: The key of the archive of what DepsPip installs, where electrons share it.
         source: The source of the electron's function, for tracebacks; empty if not known.
     """
 
@@ -87,6 +88,7 @@ class Task:
     outcome_prefix: str
     dispatch_id: Any = None
     node_id: Any = None
+    environment: str = ""
     source: str = ""
 
 

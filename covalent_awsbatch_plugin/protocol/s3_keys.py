@@ -3,6 +3,8 @@
 ::
 
     covalent/<dispatch>/blobs/<owner>/<sha256>            large inputs, and the worker; shared
+    covalent/<dispatch>/blobs/<owner>/packages-<sha256>   what DepsPip installs; shared
+    covalent/_shared/packages-<sha256>                    the same, for all dispatches
     covalent/<dispatch>/<node>/<run>/task                 the task's envelope
     covalent/<dispatch>/<node>/<run>/<job id>/result-<n>  a large result of attempt n
     covalent/outcomes/<server>/<dispatch>/<node>/<job id>/outcome-<n>
@@ -21,9 +23,16 @@ import re
 
 PREFIX = "covalent"
 
+# What outlives dispatches: no dispatch's prefix begins so, whatever its id.
+SHARED = f"{PREFIX}/_shared/"
+
 _OUTCOME = re.compile(
     r"(?P<folder>.+/)(?P<job>[A-Za-z0-9_-]+)/outcome-(?P<attempt>[1-9][0-9]{0,3})"
 )
+
+
+# How the key of a claim to make an archive of packages ends.
+CLAIM = ".claim"
 
 
 def safe_name(name: object) -> str:
@@ -47,6 +56,16 @@ def node_prefix(dispatch_id: object, node_id: object) -> str:
 def blobs_prefix(dispatch_id: object, owner: str) -> str:
     """Return the prefix of the large inputs that one owner stores for a dispatch."""
     return f"{dispatch_prefix(dispatch_id)}blobs/{safe_name(owner)}/"
+
+
+def packages_keys(prefix: str, digest: str) -> tuple[str, str]:
+    """Return the keys of the archive of packages that tasks share, and of the claim to make it.
+
+    Args:
+        prefix: A dispatch's prefix of shared objects, or that of all dispatches.
+        digest: A digest of what was asked for.
+    """
+    return f"{prefix}packages-{digest}", f"{prefix}packages-{digest}{CLAIM}"
 
 
 def task_key(dispatch_id: object, node_id: object, run: str = "") -> str:

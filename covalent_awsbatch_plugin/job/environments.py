@@ -1,0 +1,207 @@
+"""What DepsPip installs, made once for the electrons of a dispatch that ask for the same.
+
+The first job to claim it puts the files that pip installed into an archive in the bucket; later
+jobs unpack it where pip would have put them. Jobs that start meanwhile do not wait: they install.
+The archive is only taken by a job whose Python, platform and packages are those of the job that
+made it. Whatever goes wrong, pip installs, and one line in the log says why.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import json
+import os
+import platform
+import shutil
+import site
+import stat
+import sys
+import sysconfig
+import tempfile
+import zipfile
+from collections.abc import Callable, Iterator
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from ..protocol import s3_keys
+from . import installed_files
+from .bucket import Bucket, error_code
+
+MANIFEST = "manifest.json"
+
+# Bytes of files in an archive; a larger environment belongs into an image.
+LARGEST = 8 * 1024**3
+# Bytes of the disk that stay free.
+SPARE = 64 * 1024**2
+
+# Seconds after which a claim counts for nothing: its job was lost.
+CLAIM_LIFETIME = 900.0
+
+
+class Unusable(Exception):
+    """The environment cannot be shared; the message says why."""
+
+
+class SharedEnvironment:
+    """One environment that several electrons ask for.
+
+    Args:
+        bucket: The task's bucket.
+        key: The key of its archive.
+        report: Writes a line to the log.
+    """
+
+    def __init__(self, bucket: Bucket, key: str, report: Callable[[str], None]) -> None:
+        self._bucket = bucket
+        self._key = key
+        self._report = report
+
+    def install(self, install: Callable[[], None]) -> None:
+        """Unpack the environment where it is in the bucket, else install it, and share that.
+
+        Args:
+            install: Installs it.
+        """
+        before = installed_files.distributions()
+        with self._reporting("the dispatch's shared environment was not used, pip installs"):
+            if self._unpack(before):
+                return
+        install()
+        importlib.invalidate_caches()
+        with self._reporting("the installed packages are not shared with other electrons"):
+            if self._claim():
+                self._share(before)
+
+    @contextlib.contextmanager
+    def _reporting(self, what: str) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:  # noqa: BLE001 - a convenience that must never fail a task
+            self._report(f"{what}: {type(error).__name__}: {error}")
+
+    def _claim(self) -> bool:
+        """Return whether it is this job that is to share the environment."""
+        claim = self._key + s3_keys.CLAIM
+        return self._bucket.put_once(claim, b"") or self._bucket.age(claim) > CLAIM_LIFETIME
+
+    # ---- From the bucket
+
+    def _unpack(self, before: installed_files.Distributions) -> bool:
+        with _folder_beside(site_packages()) as folder:
+            file = folder / "archive"
+            try:
+                self._bucket.download(self._key, file)
+            except Exception as error:
+                if error_code(error) == "NoSuchKey":
+                    return False
+                raise
+            extract(file, folder / "files", describe_here(before))
+            for name, root in roots().items():
+                if (folder / "files" / name).is_dir():
+                    installed_files.move_into(folder / "files" / name, root)
+        importlib.invalidate_caches()
+        return True
+
+    # ---- Into the bucket
+
+    def _share(self, before: installed_files.Distributions) -> None:
+        after = installed_files.distributions()
+        if before - after:
+            raise Unusable("pip replaced packages of the image")
+        files = [path for found in after - before for path in installed_files.files_of(found)]
+        members = {member_name(path): path for path in files if path.is_file()}
+        if sum(path.stat().st_size for path in members.values()) > LARGEST:
+            raise Unusable(f"they are larger than {LARGEST} bytes")
+        members |= {member_name(path): path for path in installed_files.compile_all(files)}
+        with _folder_beside(site_packages()) as folder:
+            write(folder / "archive", members, describe_here(before))
+            self._bucket.upload(folder / "archive", self._key, once=True)
+
+
+def roots() -> dict[str, Path]:
+    """Return the folders below which pip installs, by their names in an archive."""
+    return {"prefix": Path(sys.prefix), "user": Path(site.getuserbase())}
+
+
+def describe_here(before: installed_files.Distributions) -> dict[str, Any]:
+    """Return what must be the same where an archive is made and where it is used."""
+    return {
+        "python": sys.version,
+        "platform": sysconfig.get_platform(),
+        "libc": platform.libc_ver(),
+        "roots": {name: str(root) for name, root in roots().items()},
+        "site": str(site_packages()),
+        "installed": sorted(str(path) for path in before),
+    }
+
+
+def member_name(path: Path) -> str:
+    """Return the name of a file in the archive.
+
+    Raises:
+        Unusable: It lies elsewhere.
+    """
+    for name, root in roots().items():
+        if path.is_relative_to(root):
+            return str(PurePosixPath(name, path.relative_to(root)))
+    raise Unusable(f"pip installed {path}, which is outside of Python's folders")
+
+
+def write(file: Path, members: dict[str, Path], description: dict[str, Any]) -> None:
+    """Write an archive: the description and the members."""
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+        archive.writestr(MANIFEST, json.dumps(description))
+        for name, path in sorted(members.items()):
+            archive.write(path, name)
+
+
+def extract(file: Path, folder: Path, here: dict[str, Any]) -> None:
+    """Extract an archive, all or nothing of which is then used.
+
+    Raises:
+        Unusable: It was made for another environment, or is not what ``write`` writes.
+    """
+    with zipfile.ZipFile(file) as archive:
+        made_for = json.loads(archive.read(MANIFEST))
+        for name, value in json.loads(json.dumps(here)).items():
+            if made_for.get(name) != value:
+                raise Unusable(f"it was made for another environment: {name} differs")
+        members = [member for member in archive.infolist() if member.filename != MANIFEST]
+        for member in members:
+            check_member(member)
+        size = sum(member.file_size for member in members)
+        if size > min(LARGEST, shutil.disk_usage(folder.parent).free - SPARE):
+            raise Unusable(f"its files, {size} bytes, do not fit on the disk")
+        archive.extractall(folder, members)
+        for member in members:
+            if member.external_attr >> 16 & 0o111:
+                (folder / member.filename).chmod(0o755)
+
+
+def check_member(member: zipfile.ZipInfo) -> None:
+    """Refuse what is no ordinary file below one of the roots.
+
+    Raises:
+        Unusable: It is none.
+    """
+    kind = stat.S_IFMT(member.external_attr >> 16)
+    first, *rest = member.filename.split("/")
+    fine = (
+        first in roots() and rest and not {"", ".", ".."} & set(rest) and kind in (0, stat.S_IFREG)
+    )
+    if not fine or "\\" in member.filename or "\0" in member.filename:
+        raise Unusable(f"it has a member that is no file of a package: {member.filename!r}")
+
+
+def site_packages() -> Path:
+    """Return the folder into which pip installs."""
+    system = Path(sysconfig.get_paths()["purelib"])
+    return system if os.access(system, os.W_OK) else Path(site.getusersitepackages())
+
+
+@contextlib.contextmanager
+def _folder_beside(packages: Path) -> Iterator[Path]:
+    """Give a folder on the file system of the packages, so that files are moved, not copied."""
+    with tempfile.TemporaryDirectory(prefix=".covalent-awsbatch-", dir=packages) as folder:
+        yield Path(folder)
