@@ -35,8 +35,8 @@ def shared_environment(function: Callable[..., Any], request: TaskRequest, share
     content = f"{pip_request}\n{request.definition!r}".encode("utf-8", "surrogatepass")
     digest = hashlib.sha256(content).hexdigest()
     if share == "bucket":
-        return s3_keys.packages_keys(s3_keys.SHARED, digest)[0]
-    key, _ = s3_keys.packages_keys(request.blobs_prefix, digest)
+        return s3_keys.packages_key(s3_keys.SHARED, digest)
+    key = s3_keys.packages_key(request.blobs_prefix, digest)
     return key if _was_asked_for(key) else ""
 
 

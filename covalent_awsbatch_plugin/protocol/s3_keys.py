@@ -58,14 +58,14 @@ def blobs_prefix(dispatch_id: object, owner: str) -> str:
     return f"{dispatch_prefix(dispatch_id)}blobs/{safe_name(owner)}/"
 
 
-def packages_keys(prefix: str, digest: str) -> tuple[str, str]:
-    """Return the keys of the archive of packages that tasks share, and of the claim to make it.
+def packages_key(prefix: str, digest: str) -> str:
+    """Return the key of the archive of packages that tasks share.
 
     Args:
         prefix: A dispatch's prefix of shared objects, or that of all dispatches.
         digest: A digest of what was asked for.
     """
-    return f"{prefix}packages-{digest}", f"{prefix}packages-{digest}{CLAIM}"
+    return f"{prefix}packages-{digest}"
 
 
 def task_key(dispatch_id: object, node_id: object, run: str = "") -> str:
