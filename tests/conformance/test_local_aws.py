@@ -50,7 +50,8 @@ for number in range(3):
             stream = found["container"].get("logStreamName")
             if stream:
                 lines = logs.get_log_events(
-                    logGroupName="/aws/batch/job", logStreamName=stream)["events"]
+                    logGroupName="/aws/batch/job", logStreamName=stream,
+                    startFromHead=True)["events"]
         children.append(int(lines[0]["message"]))
         file, port = aws.credentials_file, int(aws.endpoint_url.rpartition(":")[2])
         assert file.exists() and port < 32768

@@ -163,8 +163,11 @@ def test_without_log_configuration_the_group_is_batch_s_own(jobs: Jobs) -> None:
     assert jobs.lines("/aws/batch/job", stream) == ["here"]
 
 
-def test_a_log_group_that_is_not_there_fails_the_job(jobs: Jobs) -> None:
-    missing = {"logDriver": "awslogs", "options": {"awslogs-group": "missing"}}
+def test_a_log_group_that_is_missing_fails_the_job_in_blocking_mode(jobs: Jobs) -> None:
+    missing = {
+        "logDriver": "awslogs",
+        "options": {"awslogs-group": "missing", "mode": "blocking"},
+    }
     job = jobs.ended(jobs.submit(jobs.define("true", container={"logConfiguration": missing})))
     assert job["status"] == "FAILED"
     assert "The specified log group does not exist" in job["container"]["reason"]
@@ -340,7 +343,8 @@ def test_list_jobs_selects_by_status_or_by_name_in_pages(jobs: Jobs) -> None:
         PaginationConfig={"PageSize": 2},
     )
     found = [job["jobId"] for page in pages for job in page["jobSummaryList"]]
-    assert found == ids[::-1]
+    # Grouped by their names.
+    assert found == ids
     succeeded = jobs.batch.list_jobs(jobQueue=jobs.queue, jobStatus="SUCCEEDED")
     assert set(ids) <= {job["jobId"] for job in succeeded["jobSummaryList"]}
     running = jobs.batch.list_jobs(jobQueue=jobs.queue)["jobSummaryList"]

@@ -142,7 +142,7 @@ def test_only_the_calls_that_are_named_get_faults(local: LocalAws, caller: Calle
 def test_calls_of_jobs_get_faults_apart(local: LocalAws, caller: Caller, jobs: Jobs) -> None:
     local.faults = FaultPlan(api=[ApiFault("sts:*", "access_denied", by="job")])
     caller.call("sts:get_caller_identity")
-    program = "import boto3; boto3.client('sts').get_caller_identity()"
+    program = "import boto3; boto3.client('sts', 'us-east-1').get_caller_identity()"
     job = jobs.run("python", "-c", program)
     assert job["status"] == "FAILED"
     assert "AccessDenied" in jobs.output(job)[-1]

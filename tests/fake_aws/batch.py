@@ -14,10 +14,18 @@ from typing import Any
 
 from tests.fake_aws.errors import client_error
 from tests.fake_aws.jobs import Definition, Job, JobEnd
-from tests.fake_aws.validation import check_definition, check_submission
+from tests.fake_aws.validation import check_definition, check_share, check_submission
 
 REASON_LIMIT = 255
 DESCRIBE_LIMIT = 100
+NO_TYPE = (
+    "MISCONFIGURATION:JOB_RESOURCE_REQUIREMENT - The job resource requirement (vCPU/memory/GPU) "
+    "is higher than that can be met by the CE(s) attached to the job queue."
+)
+TOO_MANY_VCPUS = (
+    "MISCONFIGURATION:COMPUTE_ENVIRONMENT_MAX_RESOURCE - CE(s) associated with the job queue "
+    "cannot meet the CPU requirement of the job."
+)
 
 Play = Callable[[Job], "JobEnd | Awaitable[JobEnd | None] | None"]
 
@@ -30,6 +38,10 @@ class Batch:
         queue_seconds: How long a job waits in RUNNABLE; ``math.inf`` for ever.
         job_seconds: How long an attempt runs.
         definition_delay: Seconds until a new definition can be submitted and described.
+        max_vcpus, max_memory, max_gpus: What the largest job may ask for, memory in MiB.
+        scaling_seconds: How long a job is reported as one that can never start, while its compute
+            environment scales up from zero.
+        missing_roles: ARNs of roles that ECS cannot assume.
     """
 
     def __init__(self, region: str, account: str, play: Play) -> None:
@@ -37,6 +49,10 @@ class Batch:
         self.queue_seconds = 0.0
         self.job_seconds = 0.0
         self.definition_delay = 0.0
+        self.max_vcpus, self.max_memory, self.max_gpus = 256, 1024 * 1024, 0
+        self.scaling_seconds = 0.0
+        self.missing_roles: set[str] = set()
+        self.fair_share: set[str] = set()
         self.jobs: dict[str, Job] = {}
         self.definitions: dict[str, list[Definition]] = {}
         self.queues: dict[str, str] = {}
@@ -45,9 +61,11 @@ class Batch:
         self._pages: dict[str, list[Any]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
-    def add_queue(self, name: str, state: str = "ENABLED") -> None:
+    def add_queue(self, name: str, state: str = "ENABLED", fair_share: bool = False) -> None:
         """Create a job queue."""
         self.queues[name] = state
+        if fair_share:
+            self.fair_share.add(name)
 
     # Job definitions
 
@@ -103,15 +121,21 @@ class Batch:
         check_submission(params)
         queue = self._queue(params["jobQueue"])
         job_id = str(uuid.uuid4())
+        definition = self._definition(params["jobDefinition"])
+        check_share(queue in self.fair_share, params, definition.request)
         job = Job(
             id=job_id,
             arn=f"{self._arn}:job/{job_id}",
             request=params,
-            definition=self._definition(params["jobDefinition"]),
+            definition=definition,
             queue_arn=f"{self._arn}:job-queue/{queue}",
         )
         self.jobs[job.id] = job
-        self._live(job)
+        tags = {**definition.request.get("tags", {}), **params.get("tags", {})}
+        if params.get("propagateTags") and len(tags) > 50:
+            job.settle("FAILED", "Job and job definition together have more than 50 tags")
+        else:
+            self._live(job)
         return {"jobArn": job.arn, "jobName": job.name, "jobId": job.id}
 
     def describe_jobs(self, params: dict[str, Any]) -> dict[str, Any]:
@@ -123,8 +147,14 @@ class Batch:
 
     def list_jobs(self, params: dict[str, Any]) -> dict[str, Any]:
         queue = self._queue(params.get("jobQueue", ""))
+        if len(params.get("filters", ())) > 1:
+            raise client_error("Only one filter can be used at a time")
         present = [job for job in self.jobs.values() if not job.vanished]
         found = [j for j in present if j.queue_arn.endswith(f"/{queue}") and _listed(j, params)]
+        # The newest come first, but a filter by name groups by names.
+        found.sort(key=lambda job: -job.created_at)
+        if any(each["name"] == "JOB_NAME" for each in params.get("filters", ())):
+            found.sort(key=lambda job: job.name)
         page, token = self._page(found, params)
         return _with_token("jobSummaryList", [job.summary() for job in page], token)
 
@@ -153,6 +183,11 @@ class Batch:
             "statusReason": "JobQueue Healthy",
             "priority": 1,
             "computeEnvironmentOrder": [],
+            **(
+                {"schedulingPolicyArn": f"{self._arn}:scheduling-policy/fair"}
+                if name in self.fair_share
+                else {}
+            ),
         }
 
     def _queue(self, reference: str) -> str:
@@ -182,12 +217,32 @@ class Batch:
 
     def _live(self, job: Job) -> None:
         job.status = "RUNNABLE"
-        if self.queue_seconds < math.inf:
-            asyncio.get_running_loop().call_later(self.queue_seconds, self._start, job)
+        job.status_reason = self._misfit(job)
+        if job.status_reason is not None:
+            return
+        wait = self.queue_seconds
+        if self.scaling_seconds:
+            job.status_reason = NO_TYPE
+            wait = max(wait, self.scaling_seconds)
+        if wait < math.inf:
+            asyncio.get_running_loop().call_later(wait, self._start, job)
+
+    def _misfit(self, job: Job) -> str | None:
+        """Return why no compute environment can ever run a job."""
+        asked = {r["type"]: int(r["value"]) for r in job.container["resourceRequirements"]}
+        if asked["MEMORY"] > self.max_memory or asked.get("GPU", 0) > self.max_gpus:
+            return NO_TYPE
+        return TOO_MANY_VCPUS if asked["VCPU"] > self.max_vcpus else None
 
     def _start(self, job: Job) -> None:
         if job.ended:
             return
+        properties = job.container
+        for role in (properties.get("executionRoleArn"), properties.get("jobRoleArn")):
+            if role in self.missing_roles:
+                reason = f"ECS was unable to assume the role '{role}' that was provided"
+                self._ended(job, job.attempt, JobEnd(None, status_reason=reason))
+                return
         job.start()
         self.on_log(job, ())
         if self.job_seconds < math.inf:
@@ -258,13 +313,15 @@ def _listed(job: Job, params: dict[str, Any]) -> bool:
     filters = params.get("filters")
     if not filters:
         return bool(job.status == params.get("jobStatus", "RUNNING"))
-    return all(_filtered(job, each) for each in filters)
+    return _filtered(job, filters[0])
 
 
 def _filtered(job: Job, condition: dict[str, Any]) -> bool:
     name, values = condition["name"], condition["values"]
     if name == "JOB_NAME":
         return any(_glob(value, job.name) for value in values)
+    if name == "SHARE_IDENTIFIER":
+        return job.request.get("shareIdentifier") in values
     if name == "JOB_DEFINITION":
         short = f"{job.definition.name}:{job.definition.revision}"
         return any(v in (job.definition.arn, short) or _glob(v, short) for v in values)

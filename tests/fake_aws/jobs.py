@@ -148,7 +148,7 @@ class Job:
 
     def start(self) -> None:
         """Begin an attempt, with a log stream of its own."""
-        self.status = "RUNNING"
+        self.status, self.status_reason = "RUNNING", None
         self.started_at = time.time()
         self.log_stream = f"{self.definition.name}/default/{uuid.uuid4().hex}"
 
@@ -205,6 +205,8 @@ class Job:
             "timeout": self._either("timeout", None),
             "tags": {**self.tags, "resourceArn": self.arn},
             "propagateTags": self.request.get("propagateTags", False),
+            "shareIdentifier": self.request.get("shareIdentifier"),
+            "schedulingPriority": self.request.get("schedulingPriorityOverride"),
             "platformCapabilities": self.definition.request.get("platformCapabilities", ["EC2"]),
             "eksAttempts": [],
             "isTerminated": self.termination is not None,

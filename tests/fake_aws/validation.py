@@ -179,6 +179,20 @@ def check_submission(params: dict[str, Any]) -> None:
     _check_common(params)
 
 
+def check_share(is_fair_share: bool, params: dict[str, Any], definition: Any) -> None:
+    """Refuse a share where there is no fair-share queue, and a fair-share queue without one."""
+    share = params.get("shareIdentifier")
+    if not is_fair_share and share:
+        raise client_error("shareIdentifier is refused: the queue has no scheduling policy")
+    if not is_fair_share:
+        return
+    if not re.fullmatch(r"[A-Za-z0-9]{1,255}", share or ""):
+        raise client_error("shareIdentifier is required for a queue with a scheduling policy")
+    priority = params.get("schedulingPriorityOverride", definition.get("schedulingPriority"))
+    if priority is None or not 0 <= priority <= 9999:
+        raise client_error("schedulingPriority is required: 0 to 9999")
+
+
 def _check_common(params: dict[str, Any]) -> None:
     check_tags(params.get("tags", {}))
     check_timeout(params.get("timeout", {}))

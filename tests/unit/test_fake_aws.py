@@ -269,7 +269,10 @@ def test_events_end_with_a_token_that_repeats(aws: FakeAws) -> None:
     last = logs.get_log_events(**asked, nextToken=second["nextForwardToken"])
     assert [len(page["events"]) for page in (first, second, last)] == [3, 2, 0]
     assert last["nextForwardToken"] == second["nextForwardToken"]
-    assert [e["message"] for e in logs.get_log_events(**asked)["events"]][-1] == "line 4"
+    tail = logs.get_log_events(**asked)
+    assert tail["events"] == []
+    tail = logs.get_log_events(**asked, nextToken=tail["nextBackwardToken"])
+    assert [event["message"] for event in tail["events"]] == ["line 2", "line 3", "line 4"]
     with pytest.raises(ClientError) as raised:
         logs.get_log_events(logGroupName=LOG_GROUP, logStreamName="none")
     assert code(raised) == "ResourceNotFoundException"

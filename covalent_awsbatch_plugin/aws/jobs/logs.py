@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from dataclasses import replace
+from typing import Any
 
 from ...errors import BatchTaskError
 from ...protocol import messages
@@ -16,6 +17,7 @@ from ..model.task import Settled
 log = logging.getLogger("covalent_awsbatch_plugin")
 
 TAIL_EVENTS = 50
+TAIL_PAGES = 5
 LINE_LIMIT = 500
 
 # Seconds that a failure is held back for the log that explains it.
@@ -48,20 +50,25 @@ async def tail(session: Session, group: str, stream: str) -> list[str]:
 
     A log that is missing must not hide the failure that made us look for it.
     """
-    call = session.call(
-        "logs",
-        "get_log_events",
-        logGroupName=group,
-        logStreamName=stream,
-        limit=TAIL_EVENTS,
-        startFromHead=False,
-    )
     try:
-        answer = await asyncio.wait_for(call, PATIENCE)
+        events = await asyncio.wait_for(_last_events(session, group, stream), PATIENCE)
     except (BatchTaskError, ObjectMissing, asyncio.TimeoutError) as error:
         log.info("AWS Batch: the log %s of %s could not be read: %r", stream, group, error)
         return []
-    return [harmless(event["message"]) for event in answer.get("events", ())]
+    return [harmless(event["message"]) for event in events]
+
+
+async def _last_events(session: Session, group: str, stream: str) -> list[dict[str, Any]]:
+    """Return the last events of a stream. A page may be empty before the stream's beginning."""
+    request: dict[str, Any] = {"logGroupName": group, "logStreamName": stream}
+    request.update(limit=TAIL_EVENTS, startFromHead=False)
+    for _ in range(TAIL_PAGES):
+        page = await session.call("logs", "get_log_events", **request)
+        token = page.get("nextBackwardToken")
+        if page.get("events") or token in (None, request.get("nextToken")):
+            return list(page.get("events") or ())
+        request["nextToken"] = token
+    return []
 
 
 def harmless(line: str) -> str:

@@ -9,9 +9,11 @@ from ..services import moto_backend
 from ..services.moto_backend import Region
 from . import limits
 from .errors import ClientError
-from .records import RUNNING, STATUSES, Job, Json
+from .records import FAILED, RUNNING, STATUSES, Job, Json
 from .resolve import container_of
 from .scheduler import Scheduler
+
+TOO_MANY_TAGS = f"Job and job definition together have more than {limits.MOST_TAGS} tags"
 
 
 class Jobs:
@@ -32,10 +34,14 @@ class Jobs:
         """Handle SubmitJob."""
         limits.check_submission(request)
         job = self._new_job(region, request)
-        moto_backend.tag(region, job.arn, _tags(job, request))
+        tags = _tags(job, request)
+        moto_backend.tag(region, job.arn, request.get("tags") or {})
         with self._scheduler.lock:
             self._jobs[job.job_id] = job
-            self._scheduler.submit(job)
+            if len(tags) > limits.MOST_TAGS:
+                job.settle(FAILED, TOO_MANY_TAGS)
+            else:
+                self._scheduler.submit(job)
         return {"jobArn": job.arn, "jobName": job.name, "jobId": job.job_id}
 
     def _new_job(self, region: Region, request: Json) -> Job:
@@ -47,6 +53,7 @@ class Jobs:
         definition = moto_backend.definition(region, request["jobDefinition"])
         if definition is None:
             raise ClientError(f"JobDefinition {request['jobDefinition']} not found")
+        limits.check_share(queue.fair_share, request, definition)
         parameters = {**(definition.get("parameters") or {}), **(request.get("parameters") or {})}
         strategy = request.get("retryStrategy") or definition.get("retryStrategy") or {}
         timeout = request.get("timeout") or definition.get("timeout") or {}
@@ -70,6 +77,10 @@ class Jobs:
             propagate_tags=bool(
                 request.get("propagateTags", definition.get("propagateTags") or False)
             ),
+            share_identifier=request.get("shareIdentifier") or "",
+            scheduling_priority=request.get(
+                "schedulingPriorityOverride", definition.get("schedulingPriority")
+            ),
         )
 
     def _dependency(self, region: Region, dependency: Json) -> Job:
@@ -86,7 +97,8 @@ class Jobs:
             return {"jobs": [_described(job) for job in found if job]}
 
     def list(self, region: Region, request: Json) -> Json:
-        """Handle ListJobs: the newest first, in pages."""
+        """Handle ListJobs: the newest first, in pages; a filter by name groups by names."""
+        limits.check_filters(request.get("filters") or ())
         queue = moto_backend.queue(region, request.get("jobQueue") or "")
         if queue is None:
             raise ClientError(f"JobQueue {request.get('jobQueue')} not found.")
@@ -96,6 +108,8 @@ class Jobs:
                 for job in reversed(self._jobs.values())
                 if job.queue_arn == queue.arn and not job.vanished and _is_listed(job, request)
             ]
+        if [each["name"] for each in request.get("filters") or ()] == ["JOB_NAME"]:
+            jobs.sort(key=lambda job: str(job["jobName"]))
         return _page(jobs, request)
 
     def terminate(self, region: Region, request: Json) -> Json:
@@ -121,10 +135,7 @@ class Jobs:
 
 def _tags(job: Job, request: Json) -> dict[str, str]:
     inherited = job.definition.get("tags") or {} if job.propagate_tags else {}
-    tags = {**inherited, **(request.get("tags") or {})}
-    if len(tags) > limits.MOST_TAGS:
-        raise ClientError(f"Job and definition together have more than {limits.MOST_TAGS} tags")
-    return tags
+    return {**inherited, **(request.get("tags") or {})}
 
 
 def _described(job: Job) -> Json:
@@ -147,6 +158,8 @@ def _passes(job: Job, name: str, values: Iterable[str]) -> bool:
     if name == "JOB_DEFINITION":
         arn = job.definition["jobDefinitionArn"]
         return any(v == arn or _matches(v, arn.rpartition("/")[2]) for v in values)
+    if name == "SHARE_IDENTIFIER":
+        return job.share_identifier in values
     if name == "BEFORE_CREATED_AT":
         return any(job.created < int(value) for value in values)
     if name == "AFTER_CREATED_AT":

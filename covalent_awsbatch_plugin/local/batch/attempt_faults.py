@@ -17,14 +17,10 @@ OUT_OF_MEMORY = "OutOfMemoryError: Container killed due to memory usage"
 DOCKER_TIMEOUT = (
     "DockerTimeoutError: Could not transition to started; timed out after waiting 4m0s"
 )
-STUCK = (
-    "MISCONFIGURATION:JOB_RESOURCE_REQUIREMENT - The job resource requirement (vCPU/memory/GPU) "
-    "is higher than that can be met by the CE(s) attached to the job queue."
-)
 KILLED = 137
 
 # Kinds whose attempts never run.
-NEVER_RUN = ("image", "docker_timeout", "no_outcome", "vanished_dead")
+NEVER_RUN = ("image", "not_started", "docker_timeout", "no_outcome", "vanished_dead")
 
 # Kinds whose attempts are killed when the fault is injected.
 KILLS = ("host_lost", "out_of_memory", "time_limit")
@@ -98,6 +94,7 @@ def reported_end(fault: JobFault, job: Job) -> AttemptEnd:
         "out_of_memory": AttemptEnd(KILLED, EXITED, OUT_OF_MEMORY),
         "time_limit": AttemptEnd(KILLED, TOOK_TOO_LONG, final=True),
         "image": AttemptEnd(None, NOT_STARTED, _cannot_pull(job.container["image"])),
+        "not_started": AttemptEnd(None, NOT_STARTED, fault.reason),
         "docker_timeout": AttemptEnd(None, NOT_STARTED, DOCKER_TIMEOUT),
         "killed_after_outcome": AttemptEnd(KILLED, EXITED),
     }

@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from ..faults.injection import Faults
 from ..runners.runner import AttemptExit, AttemptNotStarted, Runner, RunningAttempt
 from ..services import moto_backend
-from .attempt_faults import NEVER_RUN, STUCK, FaultyAttempt, faults_of, reported_end
+from ..services.moto_capacity import environments, set_desired_vcpus
+from .attempt_faults import NEVER_RUN, FaultyAttempt, faults_of, reported_end
+from .capacity import NO_TYPE, Hold, hold
 from .records import Job, now
 from .retries import EXITED, NOT_STARTED, TOOK_TOO_LONG, AttemptEnd
 from .scheduler import Started
@@ -18,6 +20,12 @@ NO_LOG_GROUP = (
     "CannotStartContainerError: Error response from daemon: failed to create task for container: "
     "failed to initialize logging driver: failed to create Cloudwatch log stream: "
     "ResourceNotFoundException: The specified log group does not exist."
+)
+
+CANNOT_ASSUME = (
+    "ECS was unable to assume the role '{role}' that was provided for this task. Please verify "
+    "that the role being passed has the proper trust relationship and permissions and that your "
+    "IAM user has permissions to pass this role."
 )
 
 # CloudWatch takes no larger event; Docker's driver cuts lines there.
@@ -48,10 +56,20 @@ class Attempts:
     def __post_init__(self) -> None:
         self._faulty: list[FaultyAttempt] = []
 
-    def hold_back(self, job: Job) -> str | None:
+    def hold_back(self, job: Job) -> Hold | None:
         """Prepare a job's next attempt; return why it cannot start, if it cannot."""
         job.faults = faults_of(job, moto_backend.tags(job.region, job.arn), self.faults)
-        return STUCK if "stuck" in {fault.kind for fault in job.faults} else None
+        for fault in job.faults:
+            if fault.kind == "stuck":
+                return Hold(NO_TYPE)
+            if fault.kind == "scaling_up" and not job.scaled_up:
+                job.scaled_up = True
+                return Hold(NO_TYPE, fault.after)
+        return hold(job.asked(), environments(job.region, job.queue_arn))
+
+    def report_use(self, job: Job, used: int, is_full: bool) -> None:
+        """Have a job's queue report the vCPUs in use, after a job started or ended."""
+        set_desired_vcpus(job.region, job.queue_arn, used, is_full)
 
     def run(self, job: Job, started: Started) -> AttemptEnd:
         """Run a job's current attempt to its end."""
@@ -59,6 +77,9 @@ class Attempts:
             if fault.kind in NEVER_RUN:
                 job.vanished = fault.kind == "vanished_dead"
                 return reported_end(fault, job)
+        for role in job.roles():
+            if not moto_backend.role_trusts_ecs(role):
+                return AttemptEnd(None, CANNOT_ASSUME.format(role=role))
         try:
             log = Log.open(job)
             running = self.runner.start(job.attempt_spec(self.environment), log.write)
@@ -68,7 +89,7 @@ class Attempts:
 
     def _inject(self, job: Job, running: RunningAttempt) -> RunningAttempt:
         for fault in job.faults:
-            if fault.kind != "no_log":
+            if fault.kind not in ("no_log", "scaling_up"):
                 faulty = FaultyAttempt(running, fault, job)
                 self._faulty.append(faulty)
                 return faulty
@@ -132,14 +153,17 @@ class Log:
         """Make the log stream of a job's current attempt.
 
         Raises:
-            AttemptNotStarted: There is no such log group.
+            AttemptNotStarted: There is no such log group, and the log's mode is blocking. With
+                the default mode the stream is opened in the background, and what is written
+                without one is lost.
         """
         group, stream, create = job.log_place()
         log = cls(job, group, stream)
         if any(fault.kind == "no_log" for fault in job.faults):
             # Nothing is written where no stream is.
             return log
-        if not moto_backend.open_log(job.region, group, stream, create):
+        opened = moto_backend.open_log(job.region, group, stream, create)
+        if not opened and job.log_is_blocking:
             raise AttemptNotStarted(NO_LOG_GROUP)
         return log
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from .errors import ClientError
@@ -23,8 +23,10 @@ LEAST_MEMORY = 4
 MOST_ATTEMPTS = 10
 MOST_RULES = 5
 MOST_TAGS = 50
+HIGHEST_PRIORITY = 9999
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}")
+_SHARE = re.compile(r"[A-Za-z0-9]{1,255}")
 _TAG_TEXT = re.compile(r"[\w\s.:/=+@-]*")
 _REASON_PATTERN = re.compile(r"[A-Za-z0-9.:\s]{1,511}\*?|\*")
 _EXIT_CODE_PATTERN = re.compile(r"[0-9]{1,511}\*?|\*")
@@ -68,6 +70,41 @@ def check_submission(request: Mapping[str, Any]) -> None:
     for unsupported in ("arrayProperties", "nodeOverrides", "eksPropertiesOverride"):
         if request.get(unsupported):
             raise ClientError(f"{unsupported} is not supported by the local AWS")
+
+
+def check_share(
+    is_fair_share: bool, request: Mapping[str, Any], definition: Mapping[str, Any]
+) -> None:
+    """Check what a fair-share queue requires of a submission, and other queues refuse.
+
+    Raises:
+        ClientError: AWS would refuse it.
+    """
+    share = request.get("shareIdentifier")
+    if not is_fair_share:
+        if share:
+            raise ClientError("shareIdentifier is refused: the queue has no scheduling policy")
+        return
+    if not share:
+        raise ClientError("shareIdentifier is required for a job queue with a scheduling policy")
+    if not _SHARE.fullmatch(share):
+        raise ClientError(f"shareIdentifier must be up to 255 letters and digits, was {share!r}")
+    priority = request.get("schedulingPriorityOverride", definition.get("schedulingPriority"))
+    if priority is None or not 0 <= priority <= HIGHEST_PRIORITY:
+        raise ClientError(
+            "schedulingPriority is required for a job queue with a scheduling policy, between 0 "
+            f"and {HIGHEST_PRIORITY}"
+        )
+
+
+def check_filters(filters: Sequence[Mapping[str, Any]]) -> None:
+    """Check the filters of ListJobs.
+
+    Raises:
+        ClientError: AWS would refuse them.
+    """
+    if len(filters) > 1:
+        raise ClientError("Only one filter can be used at a time")
 
 
 def check_ids(ids: Any) -> list[str]:

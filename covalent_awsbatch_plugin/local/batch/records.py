@@ -11,6 +11,7 @@ from typing import Any
 from ..faults.plan import JobFault
 from ..runners.runner import AttemptSpec, RunningAttempt
 from ..services.moto_backend import Region
+from ..services.moto_capacity import Resources
 from .resolve import requirement
 from .retries import AttemptEnd
 
@@ -46,6 +47,8 @@ class Job:
         timeout: Seconds an attempt may take; 0 for no limit.
         depends_on: Jobs that have to succeed first.
         propagate_tags: As submitted.
+        share_identifier: Its share of a fair-share queue.
+        scheduling_priority: Its priority within the share.
         status: Its status.
         status_reason: Why.
         number: The latest attempt's number; 0 before the first.
@@ -55,6 +58,7 @@ class Job:
         vanished: Whether Batch denies that it exists.
         running: Its current attempt, once that was started.
         faults: The faults of its current attempt.
+        scaled_up: Whether it has waited for its compute environment to scale up.
         created: When it was submitted, in milliseconds since the epoch, as all times.
         started: When its current attempt was started.
         stopped: When its latest attempt ended.
@@ -77,6 +81,8 @@ class Job:
     timeout: int
     depends_on: list[Job]
     propagate_tags: bool
+    share_identifier: str = ""
+    scheduling_priority: int | None = None
     status: str = SUBMITTED
     status_reason: str = ""
     number: int = 0
@@ -86,6 +92,7 @@ class Job:
     vanished: bool = False
     running: RunningAttempt | None = None
     faults: list[JobFault] = field(default_factory=list)
+    scaled_up: bool = False
     created: int = field(default_factory=now)
     started: int | None = None
     stopped: int | None = None
@@ -171,6 +178,25 @@ class Job:
             container_properties=self.container,
         )
 
+    def asked(self) -> Resources:
+        """Return the resources that it asks for."""
+        return Resources(
+            requirement(self.container, "VCPU"),
+            requirement(self.container, "MEMORY"),
+            requirement(self.container, "GPU"),
+        )
+
+    def roles(self) -> list[str]:
+        """Return the ARNs of its roles."""
+        named = (self.container.get("executionRoleArn"), self.container.get("jobRoleArn"))
+        return [arn for arn in named if arn]
+
+    @property
+    def log_is_blocking(self) -> bool:
+        """Whether a log that cannot be opened fails the attempt: not by ECS's default."""
+        options = (self.container.get("logConfiguration") or {}).get("options") or {}
+        return bool(options.get("mode") == "blocking")
+
     def log_place(self) -> tuple[str, str, bool]:
         """Return log group, a new stream's name, and whether the group is made if it is not."""
         options = (self.container.get("logConfiguration") or {}).get("options") or {}
@@ -201,6 +227,8 @@ class Job:
             timeout=timeout,
             tags=dict(tags),
             propagateTags=self.propagate_tags,
+            shareIdentifier=self.share_identifier or None,
+            schedulingPriority=self.scheduling_priority,
             platformCapabilities=self.definition.get("platformCapabilities") or ["EC2"],
             eksAttempts=[],
             isCancelled=self.cancelled,

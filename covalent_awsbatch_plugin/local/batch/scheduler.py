@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from ..runners.runner import RunningAttempt
+from .capacity import Hold
 from .records import FAILED, PENDING, RUNNABLE, SUCCEEDED, WAITING, Job
 from .retries import AttemptEnd, is_retried
 
@@ -21,11 +22,14 @@ CLOSING_LIMIT = 10.0
 class RunsAttempts(Protocol):
     """What the scheduler asks of attempts."""
 
-    def hold_back(self, job: Job) -> str | None:
+    def hold_back(self, job: Job) -> Hold | None:
         """Prepare a job's next attempt; return why it cannot start, if it cannot."""
 
     def run(self, job: Job, started: Started) -> AttemptEnd:
         """Run a job's current attempt to its end; ``started`` is called when it was started."""
+
+    def report_use(self, job: Job, used: int, is_full: bool) -> None:
+        """Have a job's queue report the vCPUs in use, after a job started or ended."""
 
     def close(self) -> None:
         """End what goes on after its attempt has ended."""
@@ -115,17 +119,38 @@ class Scheduler:
             job = self._waiting.popleft()
             if job.status != RUNNABLE:
                 continue
-            held_back = self._attempts.hold_back(job)
-            if held_back is None:
+            hold = self._attempts.hold_back(job)
+            if hold is None:
                 self._start(job)
             else:
-                job.status_reason = held_back
+                self._hold(job, hold)
+
+    def _hold(self, job: Job, hold: Hold) -> None:
+        """Leave a job in RUNNABLE, for some time or for good."""
+        job.status_reason = hold.reason
+        if hold.seconds is not None:
+            timer = threading.Timer(hold.seconds, self._release, args=(job,))
+            timer.daemon = True
+            timer.start()
+
+    def _release(self, job: Job) -> None:
+        with self.lock:
+            if job.status == RUNNABLE:
+                job.status_reason = ""
+                self._waiting.append(job)
+                self._fill()
+
+    def _report_use(self, job: Job) -> None:
+        running = [j for j in self._running.values() if j.queue_arn == job.queue_arn]
+        used = sum(each.asked().vcpus for each in running)
+        self._attempts.report_use(job, used, len(self._running) >= self._slots)
 
     def _start(self, job: Job) -> None:
         job.begin_attempt()
         name = f"job {job.job_id} attempt {job.number}"
         thread = threading.Thread(target=self._attempt, args=(job,), name=name, daemon=True)
         self._running[thread] = job
+        self._report_use(job)
         thread.start()
 
     def _attempt(self, job: Job) -> None:
@@ -142,6 +167,7 @@ class Scheduler:
         finally:
             with self.lock:
                 del self._running[threading.current_thread()]
+                self._report_use(job)
                 self._finish(job, end)
                 self._look_at_pending()
                 self._fill()

@@ -53,8 +53,10 @@ JOB_FAULTS: Mapping[str, str] = {
     "zombie": "its host is reported lost, but it goes on and writes its outcome late",
     "out_of_memory": "killed for its memory, exit code 137",
     "image": "its image cannot be pulled",
+    "not_started": "its container is not started, for the `reason` in AWS's words",
     "docker_timeout": "Docker does not start it in time",
     "stuck": "stays in RUNNABLE as one that can never start",
+    "scaling_up": "is reported for `after` seconds as one that can never start, then starts",
     "time_limit": "ended for its time limit",
     "vanished": "Batch denies that the job exists, while it runs",
     "vanished_dead": "Batch denies that the job exists, and it never runs",
@@ -111,6 +113,7 @@ class JobFault:
         after: Seconds from the attempt's start until it is injected, where it starts at all. One
             that has ended before gets none; with 0 every one is.
         exit_code: The exit code for ``no_outcome``.
+        reason: The container's reason for ``not_started``.
 
     Raises:
         ValueError: A value is out of its bounds.
@@ -123,6 +126,7 @@ class JobFault:
     limit: int | None = None
     after: float = 0.0
     exit_code: int = 0
+    reason: str = ""
 
     def __post_init__(self) -> None:
         _check_choice("kind", self.kind, JOB_FAULTS)

@@ -22,6 +22,7 @@ from ..tracking.resource_tracker import temporary_folder, track_group
 from .packages import link_packages
 from .pythons import SYSTEM_PATH, make_python
 from .runner import AttemptExit, AttemptNotStarted, AttemptSpec
+from .signals import reaches
 
 OnLine = Callable[[bytes], None]
 
@@ -84,7 +85,9 @@ class ProcessRunner:
                 "CannotStartContainerError: Error response from daemon: failed to create task for "
                 f"container: {error.strerror}: {spec.command[0] if spec.command else ''!r}"
             ) from error
-        running = RunningProcess(process, folder, on_line, self._open.discard)
+        linux = spec.container_properties.get("linuxParameters") or {}
+        has_init = bool(linux.get("initProcessEnabled"))
+        running = RunningProcess(process, folder, on_line, self._open.discard, has_init)
         self._open.add(running)
         return running
 
@@ -150,11 +153,13 @@ class RunningProcess:
         folder: Path,
         on_line: OnLine,
         on_end: Callable[[RunningProcess], None],
+        has_init: bool = False,
     ) -> None:
         self._process = process
         self._folder = folder
         self._on_line = on_line
         self._on_end = on_end
+        self._has_init = has_init
         self._lock = threading.Lock()
         self._ended = False
         self._killer: threading.Timer | None = None
@@ -171,7 +176,7 @@ class RunningProcess:
             # macOS.
             self._process.wait()
         with self._lock:
-            self._signal(signal.SIGKILL)
+            self._kill_group()
             self._ended = True
             self._untrack()
             self._process.wait()
@@ -221,7 +226,9 @@ class RunningProcess:
         with self._lock:
             if self._ended or self._killer is not None:
                 return
-            self._signal(signal.SIGTERM)
+            # As Docker does: to the first process alone.
+            if reaches(self._process.pid, signal.SIGTERM, self._has_init):
+                self._process.send_signal(signal.SIGTERM)
             self._killer = threading.Timer(grace, self.kill)
             self._killer.daemon = True
             self._killer.start()
@@ -230,11 +237,11 @@ class RunningProcess:
         """End the attempt."""
         with self._lock:
             if not self._ended:
-                self._signal(signal.SIGKILL)
+                self._kill_group()
 
-    def _signal(self, number: int) -> None:
+    def _kill_group(self) -> None:
         with contextlib.suppress(ProcessLookupError):
-            os.killpg(self._process.pid, number)
+            os.killpg(self._process.pid, signal.SIGKILL)
 
 
 def split_lines(chunks: Iterator[bytes]) -> Iterator[bytes]:

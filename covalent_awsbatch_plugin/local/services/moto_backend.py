@@ -23,12 +23,16 @@ class Queue:
     name: str
     arn: str
     enabled: bool
+    fair_share: bool = False
 
 
 def queue(region: Region, reference: str) -> Queue | None:
     """Return a queue by its name or ARN."""
-    found = _batch(region).get_job_queue(reference)
-    return found and Queue(found.name, found.arn, found.state == "ENABLED")
+    found = batch_backend(region).get_job_queue(reference)
+    if not found:
+        return None
+    fair_share = bool(found.schedule_policy)
+    return Queue(found.name, found.arn, found.state == "ENABLED", fair_share)
 
 
 def definition(region: Region, reference: str) -> dict[str, Any] | None:
@@ -41,7 +45,7 @@ def definition(region: Region, reference: str) -> dict[str, Any] | None:
     name, _, revision = reference.rpartition("job-definition/")[2].partition(":")
     active = [
         each
-        for each in list(_batch(region)._job_definitions.values())
+        for each in list(batch_backend(region)._job_definitions.values())
         if each.name == name and each.status == "ACTIVE"
     ]
     if revision:
@@ -54,12 +58,12 @@ def definition(region: Region, reference: str) -> dict[str, Any] | None:
 
 def tag(region: Region, arn: str, tags: Mapping[str, str]) -> None:
     """Tag a resource of Batch."""
-    _batch(region).tag_resource(arn, dict(tags))
+    batch_backend(region).tag_resource(arn, dict(tags))
 
 
 def tags(region: Region, arn: str) -> dict[str, str]:
     """Return the tags of a resource of Batch."""
-    return dict(_batch(region).list_tags_for_resource(arn))
+    return dict(batch_backend(region).list_tags_for_resource(arn))
 
 
 def open_log(region: Region, group: str, stream: str, create_group: bool) -> bool:
@@ -109,10 +113,10 @@ def application() -> Any:
 
 def install_patches() -> None:
     """Patch what moto lacks outside of jobs; doing it twice does no harm."""
-    from . import batch_queues, cloudformation, iam_simulation
+    from . import batch_queues, cloudformation, iam_simulation, log_pages
 
     if not _PATCHED:
-        for part in (cloudformation, iam_simulation, batch_queues):
+        for part in (cloudformation, iam_simulation, batch_queues, log_pages):
             part.install()
         _PATCHED.append(True)
 
@@ -127,7 +131,18 @@ def forget_everything() -> None:
     moto_api_backend.reset()
 
 
-def _batch(region: Region) -> Any:
+def role_trusts_ecs(arn: str) -> bool:
+    """Return whether a role exists that ECS tasks may assume; of another account, it may."""
+    from moto.iam.models import iam_backends
+
+    _, partition, _, _, account, _ = arn.split(":", 5)
+    roles = iam_backends[account][partition].roles.values() if account in iam_backends else ()
+    found = [role for role in roles if role.arn == arn]
+    return any("ecs-tasks" in str(role.assume_role_policy_document) for role in found)
+
+
+def batch_backend(region: Region) -> Any:
+    """Return moto's Batch of an account and region."""
     from moto.batch.models import batch_backends
 
     return batch_backends[region.account][region.region]
