@@ -20,7 +20,7 @@ from .command import Aws, CommandLine
 
 QUEUE, DEFINITION = "covalent-batch-queue", "covalent-batch-jobs"
 HERE = socket.gethostname()
-FOR_EVER = "echo started; while true; do sleep 0.1; done"
+FOR_EVER = "trap 'exit 143' TERM; echo started; while true; do sleep 0.1; done"
 
 
 class Dispatch:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from itertools import islice, takewhile
+from itertools import islice
 from typing import Any
 
 from ...aws.model.description import DESCRIBE_LIMIT, FINISHED
@@ -112,12 +112,9 @@ def find_ids(
     if selection.dispatch:
         listed = _listed(account, queue, name=f"{JOB_NAMES}{selection.dispatch}")
         return [job["jobId"] for job in listed if _fits(job, selection)]
-    # The newest come first.
-    listed = takewhile(
-        lambda job: job.get("createdAt", 0) / 1000 >= selection.since,
-        _listed(account, queue, name=JOB_NAMES) if recent != 0 else iter(()),
-    )
-    ended = (job for job in listed if job.get("status") in FINISHED and _fits(job, selection))
+    # Lists by time have the newest first; those by name are grouped by names.
+    after = _listed(account, queue, after=selection.since) if recent != 0 else iter(())
+    ended = (job for job in after if job.get("status") in FINISHED and _fits(job, selection))
     unfinished = (
         job
         for status in UNFINISHED
@@ -167,14 +164,25 @@ def _fits(listed: dict[str, Any], selection: Selection) -> bool:
 
 
 def _listed(
-    account: Account, queue: str, *, name: str = "", status: str = ""
+    account: Account, queue: str, *, name: str = "", status: str = "", after: float = 0.0
 ) -> Iterator[dict[str, Any]]:
-    """Yield jobs as ListJobs has them; a name is the beginning of one, of every status."""
+    """Yield the plugin's jobs as ListJobs has them: by status, or of every status.
+
+    Args:
+        account: Where the queue is.
+        queue: Name or ARN of the queue.
+        name: The beginning of their names.
+        status: Their status.
+        after: Otherwise, the time after which they were submitted, in seconds since the epoch.
+    """
     request: dict[str, Any] = {"jobQueue": queue}
     if name:
         request["filters"] = [{"name": "JOB_NAME", "values": [f"{name}*"]}]
-    else:
+    elif status:
         request["jobStatus"] = status
+    else:
+        milliseconds = str(max(int(after * 1000) - 1, 0))
+        request["filters"] = [{"name": "AFTER_CREATED_AT", "values": [milliseconds]}]
     for page in account.client("batch").get_paginator("list_jobs").paginate(**request):
         for job in page["jobSummaryList"]:
             if job["jobName"].startswith(JOB_NAMES):
