@@ -22,7 +22,7 @@ from covalent._shared_files.exceptions import TaskCancelledError, TaskRuntimeErr
 from covalent.executor.executor_plugins.remote_executor import RemoteExecutor
 
 from .errors import BatchTaskError
-from .options import resolution
+from .options import display, resolution
 from .options.table import BY_NAME, INHERITED
 
 if TYPE_CHECKING:
@@ -137,7 +137,15 @@ class AWSBatchExecutor(RemoteExecutor):  # type: ignore[misc]
         resolution.report_unknown(unknown, configured)
         values = resolution.resolve(arguments, configured)
         super().__init__(**inherited)
-        self.__dict__.update(values)
+        attributes = {**vars(self), **values}
+        self.__dict__.clear()
+        self.__dict__.update(display.ordered(attributes))
+
+    def __repr__(self) -> str:
+        return display.as_text(vars(self), resolution.configured())
+
+    def _repr_html_(self) -> str:
+        return display.as_html(vars(self), resolution.configured())
 
     # ---- Covalent's verbs
 

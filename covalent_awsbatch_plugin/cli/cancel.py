@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,9 +10,17 @@ import click
 
 from ..aws.model.submission import REASON_LIMIT
 from .shared.account import Account, account_options, connect_from
+from .shared.formats import count
 from .shared.job_facts import JobFacts
 from .shared.job_queue import existing_queue, queue_name, queue_option
-from .shared.job_search import find_unfinished, none_found, one_dispatch, parse_selection
+from .shared.job_search import (
+    Selection,
+    find_jobs,
+    find_unfinished,
+    none_found,
+    one_dispatch,
+    parse_selection,
+)
 from .shared.screen import console
 
 
@@ -23,16 +32,34 @@ from .shared.screen import console
 def cancel(dispatch_id: str, yes: bool, **options: Any) -> None:
     """End the jobs of DISPATCH_ID[:NODE] that have not ended.
 
-    Covalent sees their tasks fail. To cancel a dispatch in Covalent as well, use ct.cancel.
+    Covalent sees their tasks as cancelled or failed; what they printed stays in 'logs'. To cancel
+    a whole dispatch in Covalent as well, use ct.cancel.
     """
     selection = parse_selection(dispatch_id)
     account, name = connect_from(options), queue_name(options)
     existing_queue(account, name)
     found = find_unfinished(account, name, selection)
     if not found:
-        raise none_found(selection, name, account)
+        _report_ended(account, name, selection)
+        return
     one_dispatch(found, dispatch_id)
     end_jobs(account, found, "Cancelled by 'covalent-awsbatch cancel'", ask=not yes)
+
+
+def _report_ended(account: Account, queue: str, selection: Selection) -> None:
+    """Print that there is nothing to end.
+
+    Raises:
+        Refusal: There never was a job of the selection.
+    """
+    ended = find_jobs(account, queue, selection)
+    if not ended:
+        raise none_found(selection, queue, account)
+    one_dispatch(ended, selection.dispatch)
+    counts = Counter(job.state for job in ended)
+    states = ", ".join(f"{number} {state}" for state, number in sorted(counts.items()))
+    jobs = count(len(ended), "job")
+    console().print(f"Nothing to cancel: {jobs} of {ended[0].dispatch} ended already ({states}).")
 
 
 def end_jobs(account: Account, found: Sequence[JobFacts], reason: str, *, ask: bool) -> None:
@@ -45,12 +72,8 @@ def end_jobs(account: Account, found: Sequence[JobFacts], reason: str, *, ask: b
         line = f"{job.job_id}  {job.status:<9}  {job.dispatch}:{job.node}  {job.function}"
         console().print(line, markup=False)
     if ask:
-        click.confirm(f"End {_count(found)}?", abort=True)
+        click.confirm(f"End {count(len(found), 'job')}?", abort=True)
     for job in found:
-        told = f"{reason}: dispatch {job.dispatch}, node {job.node}"
-        account.client("batch").terminate_job(jobId=job.job_id, reason=told[:REASON_LIMIT])
-    console().print(f"Ended {_count(found)}.")
-
-
-def _count(found: Sequence[JobFacts]) -> str:
-    return f"{len(found)} job{'s' if len(found) > 1 else ''}"
+        shown = f"{reason}: dispatch {job.dispatch}, node {job.node}"
+        account.client("batch").terminate_job(jobId=job.job_id, reason=shown[:REASON_LIMIT])
+    console().print(f"Ended {count(len(found), 'job')}.")

@@ -54,6 +54,7 @@ def reap(
         found = [job for job in found if left_behind(job, everyones=everyones)]
     if found:
         end_jobs(account, found, "Left behind; ended by 'covalent-awsbatch reap'", ask=not yes)
+        console().print("'covalent-awsbatch recover' saves what other jobs have returned.")
     else:
         console().print(f"No job was left behind.{_others(unfinished, everyones)}")
 

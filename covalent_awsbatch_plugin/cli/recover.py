@@ -228,10 +228,16 @@ def _next_steps(
         )
     if saved:
         steps += _loading(Path(next(iter(saved.values()))).suffix, str(folder))
-    steps.append(
-        "Dispatch again, reusing what Covalent itself had stored:\n"
-        f'  ct.redispatch("{job.dispatch}", reuse_previous_results=True)()'
-    )
+    if DELIVERED in states:
+        steps.append(
+            "Load what Covalent had stored before, once its server runs again:\n"
+            f'  ct.get_result("{job.dispatch}").get_node_result(NODE)["output"].get_deserialized()'
+        )
+    if server_is_gone(job):
+        steps.append(
+            "Dispatch the workflow anew with what is missing. Covalent shows this dispatch as\n"
+            "RUNNING for ever, and ct.redispatch would wait for its end."
+        )
     return ["", *steps]
 
 

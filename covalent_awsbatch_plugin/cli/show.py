@@ -84,16 +84,16 @@ def stages(view: TaskView) -> Iterator[tuple[str, float]]:
     job, summary = view.job, view.summary
     if not job.started:
         return
-    yield "waiting for a host and the image", job.waited(time.time())
+    yield "host and image", job.waited(time.time())
     if summary and summary.logged and job.stopped:
         yield (
-            "starting Python and packages",
+            "Python and packages",
             max(summary.logged - summary.seconds - job.started, 0.0),
         )
-        yield "fetching and running the task", summary.seconds
-        yield "storing the result", max(job.stopped - summary.logged, 0.0)
+        yield "task", summary.seconds
+        yield "result stored", max(job.stopped - summary.logged, 0.0)
     else:
-        yield "running", job.ran(time.time())
+        yield "task", job.ran(time.time())
 
 
 def _show(account: Account, view: TaskView, host: Host | None, link: str, notes: Notes) -> None:
@@ -108,7 +108,7 @@ def _show(account: Account, view: TaskView, host: Host | None, link: str, notes:
         if lines:
             screen.print(f"\n{title}", style="bold", markup=False)
         for name, text in lines:
-            screen.print(f"  {name:<34}{text}", markup=False)
+            screen.print(f"  {name:<22}{text}", markup=False)
     if job.status == "FAILED" and job.streams:
         _show_log(account, job, notes)
 
@@ -131,7 +131,7 @@ def _facts(job: JobFacts, host: Host | None) -> Iterator[tuple[str, str]]:
         yield "Host", host.text
     yield "Covalent server", job.server
     if job.reason:
-        yield "Reason of AWS Batch", job.reason
+        yield "Batch's reason", job.reason
     if job.exit_code is not None:
         yield "Exit code", str(job.exit_code)
 

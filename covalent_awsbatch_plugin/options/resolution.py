@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import difflib
 import logging
+import os
 import sys
+import warnings
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 from ..errors import InvalidOptions
@@ -40,6 +43,14 @@ def nearest(name: str) -> str:
     return found[0] if found else ""
 
 
+def configuration_path() -> Path:
+    """Return the path of Covalent's configuration file, by Covalent's own rule."""
+    folder = os.environ.get("COVALENT_CONFIG_DIR") or os.environ.get("XDG_CONFIG_DIR")
+    if not folder:
+        folder = os.path.join(os.path.expanduser("~"), ".config", "covalent")
+    return Path(folder) / "covalent.conf"
+
+
 def configured() -> dict[str, Any]:
     """Return the section of Covalent's configuration; it has none before Covalent is imported."""
     from covalent._shared_files.config import get_config
@@ -63,8 +74,11 @@ def report_unknown(unknown: Mapping[str, Any], configured: Mapping[str, Any]) ->
             raise TypeError(f"AWSBatchExecutor has no option {name!r}{hint}")
         if name not in _warned:
             _warned.add(name)
-            message = "AWS Batch: the key %r in [%s] is unknown and ignored%s"
-            log.warning(message, name, SECTION, hint)
+            where = f"[{SECTION}] of {configuration_path()}"
+            message = f"AWS Batch: the key {name!r} in {where} is unknown and ignored{hint}"
+            log.warning("%s", message)
+            # The log may be a file; this is printed where the executor is made.
+            warnings.warn(message, stacklevel=3)
 
 
 def resolve(arguments: Mapping[str, Any], configured: Mapping[str, Any]) -> dict[str, Any]:
@@ -82,7 +96,10 @@ def resolve(arguments: Mapping[str, Any], configured: Mapping[str, Any]) -> dict
         converted, problem = _convert(option, value)
         values[option.attr] = converted
         if problem:
-            wrong.append(_complaint(option, value, problem))
+            given = arguments.get(option.name) is not None
+            chosen = not given and configured.get(option.name) is not None
+            where = f" ([{SECTION}] of {configuration_path()})" if chosen else ""
+            wrong.append(_complaint(option, value, problem) + where)
     if values["container_image_uri"] == DEFAULT_IMAGE_0_42:
         values["container_image_uri"] = ""
     _refuse(wrong or conflicts(values))

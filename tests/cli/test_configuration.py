@@ -12,6 +12,10 @@ from filelock import FileLock
 
 from covalent_awsbatch_plugin.cli.shared import configuration
 from covalent_awsbatch_plugin.cli.shared.errors import Refusal
+from covalent_awsbatch_plugin.errors import InvalidOptions
+from covalent_awsbatch_plugin.options import resolution
+
+from .command import CommandLine
 
 USERS = """
 [dispatcher]
@@ -126,3 +130,56 @@ def test_the_difference_shows_old_and_new() -> None:
         {"region": "eu-west-1", "vcpu": 2, "s3_bucket_name": "b"},
     )
     assert lines == ['- region = "us-east-1"', '+ region = "eu-west-1"', '+ s3_bucket_name = "b"']
+
+
+def test_a_byte_that_is_not_utf_8_is_named(path: Path) -> None:
+    path.write_bytes(b'[executors.awsbatch]\nregion = "caf\xe9"\n')
+    with pytest.raises(Refusal, match=r"line 2 has the byte 0xe9") as refused:
+        configuration.read_section()
+    assert str(path) in refused.value.message
+    assert "UTF-8" in refused.value.fix
+
+
+@pytest.mark.parametrize("text", ["executors = 3", "[executors]\nawsbatch = 3"])
+def test_a_value_where_the_section_should_be_is_named(path: Path, text: str) -> None:
+    path.write_text(text, "utf-8")
+    for use in (configuration.read_section, lambda: configuration.write_section({"vcpu": 1})):
+        with pytest.raises(Refusal, match="which is not a section"):
+            use()
+    assert path.read_text("utf-8") == text
+
+
+def test_what_cannot_be_written_is_printed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COVALENT_CONFIG_DIR", "/proc/no-such-folder")
+    with pytest.raises(Refusal, match="cannot be written") as refused:
+        configuration.write_section({"batch_queue": "mine", "vcpu": 2})
+    assert 'batch_queue = "mine"' in refused.value.fix
+    assert "vcpu = 2" in refused.value.fix
+
+
+def test_a_refused_value_names_file_and_section(path: Path) -> None:
+    with pytest.raises(InvalidOptions) as refused:
+        resolution.resolve({"vcpu": 0}, {"memory": "much", "vcpu": 3})
+    vcpu, memory = str(refused.value).split(";")
+    assert f"([executors.awsbatch] of {path})" in memory
+    assert str(path) not in vcpu
+
+
+def test_config_show_has_value_source_and_what_boto3_uses(on_aws: CommandLine) -> None:
+    on_aws.configure({**on_aws.section(), "vcpu": 4, "memory": 3.75, "vcpus": 8})
+    on_aws.extra["AWS_REGION"] = "eu-west-3"
+    done = on_aws("config", "show", "--json")
+    assert done.code == 0, done.text
+    report = done.json()
+    settings = {setting["name"]: setting for setting in report["settings"]}
+    assert (settings["vcpu"]["value"], settings["vcpu"]["source"]) == (4, "file")
+    # Covalent writes defaults into its file: that is no choice.
+    assert settings["memory"]["source"] == "default"
+    assert settings["region"]["boto3"] == "eu-west-3 (AWS_REGION)"
+    assert report["unknown"] == {"vcpus": "vcpu"}
+    assert "did you mean vcpu?" in on_aws("config", "show").out
+
+    on_aws.configure({"vcpu": 0})
+    refused = on_aws("config", "show")
+    assert refused.code == 1
+    assert "REFUSED: vcpu is 0" in refused.out

@@ -14,20 +14,21 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ...options.resolution import configuration_path
 from .errors import Refusal
+
+__all__ = [
+    "configuration_path",
+    "difference",
+    "read_configuration",
+    "read_section",
+    "write_section",
+]
 
 EXECUTOR = "awsbatch"
 
 # Seconds for which another process, such as a starting server, may hold the file.
 LOCK_TIMEOUT = 10
-
-
-def configuration_path() -> Path:
-    """Return the path of Covalent's configuration file."""
-    folder = os.environ.get("COVALENT_CONFIG_DIR") or os.environ.get("XDG_CONFIG_DIR")
-    if not folder:
-        folder = os.path.join(os.path.expanduser("~"), ".config", "covalent")
-    return Path(folder) / "covalent.conf"
 
 
 def read_configuration() -> dict[str, Any]:
@@ -73,18 +74,25 @@ def write_section(values: Mapping[str, Any]) -> Path | None:
         The backup's path; nothing where there was no file or nothing to change.
 
     Raises:
-        Refusal: The file is not TOML, or another process holds it.
+        Refusal: The file is not TOML, cannot be written, or is held by another process.
     """
     from filelock import FileLock, Timeout
 
     path = configuration_path()
-    path.parent.mkdir(parents=True, exist_ok=True)
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(f"{path}.lock", timeout=LOCK_TIMEOUT):
             return _replace(path, values)
     except Timeout as error:
         raise Refusal(
             f"Another process holds {path}.", "wait until Covalent has started, then try again."
+        ) from error
+    except OSError as error:
+        lines = "\n".join(f"  {key} = {_literal(value)}" for key, value in values.items())
+        raise Refusal(
+            f"Covalent's configuration {path} cannot be written: {error.strerror or error}.",
+            f"make it writable and run the command again, or put these lines under "
+            f"[executors.{EXECUTOR}] yourself:\n{lines}",
         ) from error
 
 

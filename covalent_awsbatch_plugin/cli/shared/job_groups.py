@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from .formats import amount, gigabytes, span
+from .formats import amount, count, gigabytes, span
 from .job_causes import cpu_used
 from .job_view import TaskView
 
@@ -97,11 +97,11 @@ def fits(tasks: Sequence[TaskView]) -> Iterator[str]:
     for (function, vcpus, memory, limit), some in sorted(alike.items()):
         summaries = [task.summary for task in some if task.summary]
         peak = max(summary.peak_memory for summary in summaries) / 2**30
-        parts = [f"memory peak {amount(peak)} of {gigabytes(memory)} GB"]
+        parts = [f"{amount(peak)} of {gigabytes(memory)} GB"]
         # Of a task of a second or less, the time is mostly the start.
         busy = [cpu_used(t.job, t.summary) for t in some if t.summary and t.summary.seconds >= 1]
         if busy:
-            parts.append(f"CPU up to {max(busy):.0%} of {vcpus} vCPU")
+            parts.append(f"{max(busy):.0%} of {count(vcpus, 'vCPU')}")
         longest = span(max(summary.seconds for summary in summaries))
-        parts.append(f"longest {longest} of {span(limit)}" if limit else f"longest {longest}")
+        parts.append(f"{longest} of {span(limit)}" if limit else longest)
         yield f"{function}: {', '.join(parts)}"

@@ -24,6 +24,7 @@ RIGHT = ("WAITED", "RAN", "TRIES", "CPU")
 NAME_WIDTH = 14
 CAUSE_LIMIT = 6
 TASKS_NAMED = 4
+FITS_SHOWN = 4
 
 
 def show_group(
@@ -46,8 +47,12 @@ def show_group(
     counted = totals or group
     console.print(f"Dispatch {group.dispatch}", style="bold", markup=False)
     console.print(counted.totals(now), markup=False)
-    for line in fits(counted.tasks):
-        console.print(f"Used by {line}", markup=False, style="dim")
+    lines = list(fits(counted.tasks))
+    for line in lines[:FITS_SHOWN]:
+        console.print(f"Used at most by {line}", markup=False, style="dim")
+    if len(lines) > FITS_SHOWN:
+        rest = f"Used by {len(lines) - FITS_SHOWN} more functions: see --wide."
+        console.print(rest, markup=False, style="dim")
     console.print()
     show_rows(console, group.tasks, now, wide=wide)
     show_shared(console, "failed", shared_failures(group.tasks))
