@@ -1,10 +1,10 @@
-"""``covalent-awsbatch doctor``: what keeps tasks from running, and how to mend it."""
+"""``covalent-awsbatch doctor``: what prevents tasks from running, and how to fix it."""
 
 from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from typing import Any
@@ -14,10 +14,11 @@ import click
 from ..options import resolution
 from .checks.bucket import check_bucket
 from .checks.client import bad_keys, check_client, check_configuration
-from .checks.finding import OK, PROBLEM, UNKNOWN, WARNING, Case, Finding, ok, problem, unknown
+from .checks.finding import PROBLEM, Case, Finding, ok, problem, unknown
 from .checks.image import check_image
 from .checks.loggroup import check_log_group
 from .checks.queue import check_queue
+from .checks.report import show_findings
 from .checks.roles import check_execution_role, check_job_role, check_permissions
 from .shared.account import Account, access_of, account_options, connect
 from .shared.configuration import read_section
@@ -37,22 +38,17 @@ CHECKS: Mapping[str, Check] = {
     "image": check_image,
 }
 
-MARKS = {
-    OK: "[green]ok[/]",
-    WARNING: "[yellow]warning[/]",
-    PROBLEM: "[red]problem[/]",
-    UNKNOWN: "[dim]not checked[/]",
-}
-
 
 @click.command()
 @account_options
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option("--live", is_flag=True, help="Run one hello job, and print its seconds by stage.")
-def doctor(as_json: bool, live: bool, **options: Any) -> None:
-    """Check everything that tasks need, and say how to mend what is wrong.
+@click.option("--verbose", is_flag=True, help="Also list the checks that are ok.")
+def doctor(as_json: bool, live: bool, verbose: bool, **options: Any) -> None:
+    """Check everything that tasks need, and report how to fix what is wrong.
 
-    Exit code 0 where nothing keeps tasks from running, else 1.
+    It looks at the account and at this machine, as a Covalent server that starts in this
+    environment would. Exit code 0 where nothing prevents tasks from running, else 1.
     """
     findings, case = examine(options)
     healthy = not any(finding.status == PROBLEM for finding in findings)
@@ -66,7 +62,7 @@ def doctor(as_json: bool, live: bool, **options: Any) -> None:
         report = {"healthy": healthy, "findings": [asdict(finding) for finding in findings]}
         click.echo(json.dumps(report if stages is None else {**report, "live": stages}, indent=2))
     else:
-        _show(findings)
+        show_findings(findings, verbose=verbose)
         _show_live(stages, skipped=live and not healthy)
     if not healthy:
         sys.exit(1)
@@ -76,7 +72,7 @@ def examine(options: Mapping[str, Any]) -> tuple[list[Finding], Case | None]:
     """Return all findings, and the case, where there is an account to speak of."""
     configured = read_section()
     findings = [*check_client(), *check_configuration(configured)]
-    # What is wrong is told; the rest is checked with what is right.
+    # Wrong values are reported; the rest is checked with the right ones.
     usable = {k: v for k, v in configured.items() if k not in bad_keys(configured)}
     access = access_of(options, usable)
     try:
@@ -121,26 +117,9 @@ def _run(area: str, case: Case) -> list[Finding]:
     return findings
 
 
-def _show(findings: Sequence[Finding]) -> None:
-    from rich.markup import escape
-
-    shown = table("", "What", "Check", "Found", "Fix")
-    for finding in findings:
-        texts = (finding.area, finding.check, finding.found, finding.fix)
-        shown.add_row(MARKS[finding.status], *map(escape, texts))
-    console().print(shown)
-    count = {status: sum(f.status == status for f in findings) for status in MARKS}
-    if count[PROBLEM]:
-        console().print(f"[red]{count[PROBLEM]} problem{'s' if count[PROBLEM] > 1 else ''}.[/]")
-    else:
-        console().print("[green]Nothing keeps tasks from running.[/]")
-    if count[UNKNOWN]:
-        console().print(f"{count[UNKNOWN]} of {len(findings)} checks could not be made.")
-
-
 def _show_live(stages: Mapping[str, float] | None, *, skipped: bool) -> None:
     if skipped:
-        console().print("No hello job was run: mend the problems first.")
+        console().print("No hello job was run: fix the problems first.")
     if stages is None:
         return
     shown = table("Stage of the hello job", "Seconds")

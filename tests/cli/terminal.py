@@ -27,14 +27,15 @@ SCREENS = Path(__file__).parent / "screens"
 VARYING = (
     (r"\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", "00000000-aaaa-bbbb-cccc-dddddddddddd"),
     (r"\b[0-9a-f]{32}\b", "0" * 32),
-    (r"\b[0-9a-f]{8}:(?=\d)", "00000000:"),
+    (r"\b[0-9a-f]{8}(?=:\d|$| --)", "00000000"),
     (r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", "2026-01-01 00:00:00"),
     (r"\d+(\.\d+)?(?= (s|min|h|d)\b)", "#"),
     (r"\d+(\.\d+)?(?= (vCPU-hours|GB-hours|of [\d.]+ GB))", "#"),
     (r"\d+(?=%| MiB\b| tasks/min)", "#"),
     (r"#[\d.]+", "#"),
     (r"\bat \d\d:\d\d(:\d\d)?", "at 00:00"),
-    (r"\b[\w.-]+:\d{3,7}$", "host:1"),
+    (r"\b[\w.-]+:\d{3,7}(?=[,\"]|$)", "host:1"),
+    (r"/tmp/\S+(?=/covalent.conf|/credentials)", "/home/me"),
 )
 
 

@@ -15,6 +15,7 @@ import pytest
 from covalent_awsbatch_plugin.options.table import BY_NAME
 
 from .command import Aws, CommandLine
+from .terminal import open_terminal
 
 PREFIX = "sound"
 QUEUE = f"{PREFIX}-batch-queue"
@@ -92,12 +93,27 @@ def test_a_good_account_is_all_green(doctor: CommandLine) -> None:
 def test_the_table_tells_the_same(doctor: CommandLine) -> None:
     done = doctor("doctor")
     assert done.code == 0
-    assert "Nothing keeps tasks from running." in done.out
+    assert "Nothing prevents tasks from running." in done.out
     doctor.configure({**doctor.section(), "batch_queue": "no-such-queue"})
     done = doctor("doctor")
     assert done.code == 1
     assert "There is no queue no-such-queue" in done.out
     assert "1 problem." in done.out
+
+
+def test_problems_come_first_and_their_fixes_can_be_pasted(doctor: CommandLine) -> None:
+    doctor.configure({**doctor.section(), "batch_queue": "no-such-queue"})
+    found = doctor("doctor", "--json").json()["findings"]
+    (wrong,) = (finding for finding in found if finding["status"] == "problem")
+    with open_terminal(doctor, 80, "doctor") as terminal:
+        assert terminal.wait() == 1
+        written = terminal.raw.decode().replace("\r\n", "\n")
+    assert written.startswith("problem: queue, ")
+    assert f"  {wrong['found']}\n  Fix: {wrong['fix']}\n" in written
+    assert "\nok: " not in written
+    everything = doctor("doctor", "--verbose").out
+    assert everything.startswith("problem: queue, ")
+    assert everything.count("\nok: ") == sum(f["status"] == "ok" for f in found)
 
 
 # ---- Broken by the configuration

@@ -14,14 +14,24 @@ def console(*, stderr: bool = False, soft_wrap: bool = True) -> Console:
     """Return the console on standard output, or standard error, as it is now."""
     from rich.console import Console
 
-    return Console(highlight=False, soft_wrap=soft_wrap, stderr=stderr)
+    terminal = False if in_notebook() else None
+    return Console(highlight=False, soft_wrap=soft_wrap, stderr=stderr, force_terminal=terminal)
 
 
 def styled(text: str, **style: Any) -> str:
     """Return ``text`` in a colour or weight of click's, unless the user wants none."""
     import click
 
-    return text if os.environ.get("NO_COLOR") else click.style(text, **style)
+    plain = os.environ.get("NO_COLOR") or in_notebook()
+    return text if plain else click.style(text, **style)
+
+
+def in_notebook() -> bool:
+    """Tell whether this is a command of a notebook's cell.
+
+    It has a terminal there, of which the notebook shows every control character.
+    """
+    return "JPY_PARENT_PID" in os.environ and os.environ.get("TERM") == "xterm-color"
 
 
 def table(*columns: str, title: str | None = None) -> Table:
