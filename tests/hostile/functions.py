@@ -363,7 +363,7 @@ def raises(make):
 
 
 def becomes_another_program():
-    os.execvp("true", ["true"])
+    os.execv(sys.executable, [sys.executable, "-c", ""])
 
 
 # ---- Files, limits, and the interpreter
@@ -564,7 +564,11 @@ def unpicklable():
 
 
 def oddly_named():
-    return type("Odd\udcff\n", (Exception,), {})("of an odd class")
+    class Odd(Exception):
+        __module__ = 7
+
+    Odd.__qualname__ = "Odd" + chr(0xDCFF) + chr(10)
+    return Odd("of an odd class")
 
 
 def grouped():

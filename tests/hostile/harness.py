@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import time
 import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -29,6 +30,7 @@ LIMIT = 240
 
 
 FAILED = object()
+FINISHED = ("SUCCEEDED", "FAILED")
 
 
 class Executor(AWSBatchExecutor):
@@ -100,11 +102,19 @@ async def _run(
 
 
 def _attempts(aws: LocalAws, dispatch: str) -> int:
+    """Return how many attempts a task took, once its job has ended: its outcome is seen before."""
+    limit = time.monotonic() + LIMIT
+    while not all(job["status"] in FINISHED for job in _jobs(aws, dispatch)):
+        assert time.monotonic() < limit
+        time.sleep(0.1)
+    return sum(len(job["attempts"]) for job in _jobs(aws, dispatch))
+
+
+def _jobs(aws: LocalAws, dispatch: str) -> list[dict[str, Any]]:
     batch, queue = aws.client("batch"), aws.executor_options()["batch_queue"]
     wanted = [{"name": "JOB_NAME", "values": [f"covalent-{dispatch}-*"]}]
     listed = batch.list_jobs(jobQueue=queue, filters=wanted)["jobSummaryList"]
-    jobs = batch.describe_jobs(jobs=[job["jobId"] for job in listed])["jobs"]
-    return sum(len(job["attempts"]) for job in jobs)
+    return list(batch.describe_jobs(jobs=[job["jobId"] for job in listed])["jobs"])
 
 
 def check(case: Case, ended: Ended) -> None:
@@ -115,7 +125,7 @@ def check(case: Case, ended: Ended) -> None:
         assert ended.value is FAILED
         assert str(case.error()) in ended.stderr
     for text in (*case.texts, case.stderr):
-        assert text in ended.stderr
+        assert text in ended.stderr, ended.stderr
     for text in case.absent:
         assert text not in ended.stderr
     assert case.stdout in ended.stdout
