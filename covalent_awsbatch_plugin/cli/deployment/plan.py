@@ -93,8 +93,10 @@ def make_plan(
     plan = Plan(made["Id"], made["StackId"], creates, _changes(described))
     if described["Status"] == "CREATE_COMPLETE":
         return plan
-    discard(account, plan)
     reason = described.get("StatusReason", "no reason given")
+    # Before the change set is deleted, and its events with it.
+    reason = _validation_errors(account, plan.change_set) or reason
+    discard(account, plan)
     if any(words in reason for words in NO_CHANGES):
         return None
     raise Refusal(f"CloudFormation cannot make this deployment: {reason}", fix_for(reason))
@@ -128,6 +130,22 @@ def _wait_for_change_set(account: Account, change_set: str) -> dict[str, Any]:
         if described["Status"] not in ("CREATE_PENDING", "CREATE_IN_PROGRESS"):
             return described
         time.sleep(look_every(account))
+
+
+def _validation_errors(account: Account, change_set: str) -> str:
+    """Return what the validation of a change set found; empty where it found nothing."""
+    cloudformation = account.client("cloudformation")
+    if not hasattr(cloudformation, "describe_events"):
+        # An SDK from before November 2025.
+        return ""
+    found = cloudformation.describe_events(
+        ChangeSetName=change_set, Filters={"FailedEvents": True}
+    )
+    return " ".join(
+        f"{event.get('LogicalResourceId', '')}: {event['ValidationStatusReason']}"
+        for event in found["OperationEvents"]
+        if event.get("ValidationStatusReason")
+    )
 
 
 def _changes(described: Mapping[str, Any]) -> tuple[Change, ...]:

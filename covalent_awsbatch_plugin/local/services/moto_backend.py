@@ -113,10 +113,10 @@ def application() -> Any:
 
 def install_patches() -> None:
     """Patch what moto lacks outside of jobs; doing it twice does no harm."""
-    from . import batch_queues, cloudformation, iam_simulation, log_pages
+    from . import batch_queues, cloudformation, iam_simulation, log_pages, quotas
 
     if not _PATCHED:
-        for part in (cloudformation, iam_simulation, batch_queues, log_pages):
+        for part in (cloudformation, iam_simulation, batch_queues, log_pages, quotas):
             part.install()
         _PATCHED.append(True)
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ..clients import own_client
+from .early_validation import REASON
 from .records import Stack, differences
 from .stacks import Refused, Stacks
 from .template import TemplateError
@@ -102,6 +103,7 @@ def _create_change_set(response: Any) -> dict[str, Any]:
     kind = response._get_param("ChangeSetType", "UPDATE")
     stack = store.find(name) if kind == "UPDATE" else None
     change_set = store.plan(
+        own_client(response),
         name,
         response._get_param("ChangeSetName"),
         kind,
@@ -125,13 +127,21 @@ def _describe_change_set(response: Any) -> dict[str, Any]:
     }
     if not change_set.changes:
         described.update(Status="FAILED", ExecutionStatus="UNAVAILABLE", StatusReason=UNCHANGED)
+    if change_set.events:
+        described.update(Status="FAILED", ExecutionStatus="UNAVAILABLE", StatusReason=REASON)
     return described
+
+
+def _describe_events(response: Any) -> dict[str, Any]:
+    """Handle DescribeEvents, for the events of a change set's validation."""
+    change_set = _store(response).change_set(response._get_param("ChangeSetName"))
+    return {"OperationEvents": change_set.events}
 
 
 def _execute_change_set(response: Any) -> None:
     store = _store(response)
     change_set = store.change_set(response._get_param("ChangeSetName"))
-    if change_set.executed or not change_set.changes:
+    if change_set.executed or not change_set.changes or change_set.events:
         raise Refused(f"ChangeSet [{change_set.name}] cannot be executed in its current state")
     change_set.executed = True
     stack, text, given = change_set.stack, change_set.text, change_set.parameters
@@ -205,6 +215,7 @@ ACTIONS: Mapping[str, Callable[[Any], dict[str, Any] | None]] = {
     "delete_stack": _delete_stack,
     "create_change_set": _create_change_set,
     "describe_change_set": _describe_change_set,
+    "describe_events": _describe_events,
     "execute_change_set": _execute_change_set,
     "delete_change_set": _delete_change_set,
     "describe_stacks": _describe_stacks,

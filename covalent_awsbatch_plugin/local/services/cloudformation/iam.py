@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 
 from ..clients import Client
-from .kinds import Kind, Physical, Properties
+from .kinds import Attached, Kind, Physical, Properties
 
 
 def _make_role(client: Client, properties: Properties) -> Physical:
@@ -33,11 +33,12 @@ def _change_role(client: Client, physical: Physical, properties: Properties) -> 
 
 
 def _remove_role(client: Client, name: str) -> None:
+    """Delete a role with its inline policies; IAM refuses where others are attached to it."""
     iam = client("iam")
-    for policy in iam.list_role_policies(RoleName=name)["PolicyNames"]:
-        iam.delete_role_policy(RoleName=name, PolicyName=policy)
-    for attached in iam.list_attached_role_policies(RoleName=name)["AttachedPolicies"]:
-        iam.detach_role_policy(RoleName=name, PolicyArn=attached["PolicyArn"])
+    attached = iam.list_attached_role_policies(RoleName=name)["AttachedPolicies"]
+    if not attached:
+        for policy in iam.list_role_policies(RoleName=name)["PolicyNames"]:
+            iam.delete_role_policy(RoleName=name, PolicyName=policy)
     iam.delete_role(RoleName=name)
 
 
@@ -80,7 +81,10 @@ def _change_policy(client: Client, physical: Physical, properties: Properties) -
 
 
 def _remove_policy(client: Client, arn: str) -> None:
+    """Delete a policy; IAM refuses where it is attached to anything."""
     iam = client("iam")
+    if iam.get_policy(PolicyArn=arn)["Policy"]["AttachmentCount"]:
+        raise Attached(f"Cannot delete a policy attached to entities: {arn}")
     for version in iam.list_policy_versions(PolicyArn=arn)["Versions"]:
         if not version["IsDefaultVersion"]:
             iam.delete_policy_version(PolicyArn=arn, VersionId=version["VersionId"])

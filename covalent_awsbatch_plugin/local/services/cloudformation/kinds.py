@@ -28,6 +28,10 @@ class Kind:
     change: Callable[[Client, Physical, Properties], Physical] | None = None
 
 
+class Attached(Exception):
+    """A policy is attached to something."""
+
+
 class AlreadyExists(Exception):
     """Something has that name."""
 

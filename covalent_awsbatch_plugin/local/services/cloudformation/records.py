@@ -82,6 +82,7 @@ class ChangeSet:
     on_failure: str
     changes: list[dict[str, Any]]
     executed: bool = False
+    events: list[dict[str, Any]] = field(default_factory=list)
 
 
 def differences(

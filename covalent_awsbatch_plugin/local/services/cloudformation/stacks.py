@@ -11,6 +11,7 @@ from typing import Any
 
 from ..clients import Client, partition_of
 from . import template as language
+from .early_validation import taken_names
 from .records import ChangeSet, Resource, Stack, differences
 from .resources import KINDS
 
@@ -51,9 +52,16 @@ class Stacks:
         return stack
 
     def plan(
-        self, name: str, set_name: str, kind: str, text: str, given: dict[str, str], failure: str
+        self,
+        client: Client,
+        name: str,
+        set_name: str,
+        kind: str,
+        text: str,
+        given: dict[str, str],
+        failure: str,
     ) -> ChangeSet:
-        """Make a change set."""
+        """Make a change set, and look whether names that it needs are taken."""
         if kind == "CREATE":
             stack = next((s for s in self.stacks if s.name == name and not s.deleted), None)
             if stack is not None and stack.status != "REVIEW_IN_PROGRESS":
@@ -73,6 +81,12 @@ class Stacks:
             on_failure=failure,
             changes=differences(stack.resources, wanted),
         )
+        added = [
+            change["ResourceChange"]["LogicalResourceId"]
+            for change in change_set.changes
+            if change["ResourceChange"]["Action"] == "Add"
+        ]
+        change_set.events = taken_names(client, stack.stack_id, wanted, added)
         self.change_sets.append(change_set)
         return change_set
 
