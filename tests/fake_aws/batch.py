@@ -42,6 +42,7 @@ class Batch:
         scaling_seconds: How long a job is reported as one that can never start, while its compute
             environment scales up from zero.
         missing_roles: ARNs of roles that ECS cannot assume.
+        ends_with_container: Whether a running job that is terminated ends when its script does.
     """
 
     def __init__(self, region: str, account: str, play: Play) -> None:
@@ -53,6 +54,7 @@ class Batch:
         self.scaling_seconds = 0.0
         self.missing_roles: set[str] = set()
         self.fair_share: set[str] = set()
+        self.ends_with_container = False
         self.jobs: dict[str, Job] = {}
         self.definitions: dict[str, list[Definition]] = {}
         self.queues: dict[str, str] = {}
@@ -210,6 +212,8 @@ class Batch:
     def _terminate(self, job: Job, reason: str) -> None:
         job.termination = reason
         if job.status == "RUNNING":
+            if self.ends_with_container:
+                return
             job.finish_attempt(JobEnd(exit_code=143, status_reason=reason))
         job.settle("FAILED", reason)
 
@@ -277,7 +281,7 @@ class Batch:
         if job.wants_retry(end):
             self._live(job)
         else:
-            job.settle("SUCCEEDED" if end.succeeded else "FAILED")
+            job.settle("SUCCEEDED" if end.succeeded else "FAILED", job.termination)
 
     # Pages
 

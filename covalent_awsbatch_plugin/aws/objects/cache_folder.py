@@ -62,8 +62,8 @@ class CacheFolder:
 
     def _folder(self) -> Path:
         """Return the configured folder where it is ours, else one of this user in or beside it."""
-        with suppress(PermissionError, FileExistsError):
-            self._configured.mkdir(parents=True, exist_ok=True)
+        # A file in its place, or a folder above it that is not ours, is an error.
+        self._configured.mkdir(parents=True, exist_ok=True)
         if _is_ours(self._configured):
             return self._configured
         name = f"{self._configured.name}-{os.getuid()}"
@@ -72,9 +72,7 @@ class CacheFolder:
                 folder.mkdir(mode=0o700, exist_ok=True)
             if _is_ours(folder) and _is_private(folder):
                 return folder
-        if self._configured.is_dir():
-            return self._configured
-        raise NotADirectoryError(f"{self._configured} is no folder")
+        return self._configured
 
 
 def _is_ours(path: Path) -> bool:
