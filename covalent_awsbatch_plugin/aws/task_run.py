@@ -87,7 +87,6 @@ class TaskRun(Running):
         self.job_id = await asyncio.shield(self.submission)
         await on_submitted(self.job_id)
         settled = await self._await_end()
-        self.ended = True
         return await with_logs(self._backend.session, settled, self.request.definition)
 
     async def _prepare(self, task: messages.Task, large: Mapping[str, Write]) -> None:
@@ -109,6 +108,7 @@ class TaskRun(Running):
                 return await self._settle(job)
             returned = await self.unless_cancelled(self._returned(job))
             if returned is not None:
+                self.ended = True
                 return returned
             # It failed: another attempt may follow, which Batch knows.
             ending = True
@@ -140,6 +140,8 @@ class TaskRun(Running):
         return None
 
     async def _settle(self, job: JobDescription | None) -> Settled:
+        # From here on its objects stay, whatever fails.
+        self.ended = True
         if job is not None and job.never_fits:
             self._end_job(f"cannot start: {job.status_reason}")
         found = self._bucket.outcomes.settle(self.request.outcome_prefix, self.job_id, job)

@@ -229,7 +229,9 @@ class Session:
         if kind is Kind.CREDENTIALS:
             # They were valid once, so they can be again.
             return work.patience if self._succeeded else -1.0
-        if work.patience < FOREVER or work.name not in self._succeeded:
+        # Other credentials since the session began may be of another account.
+        possible = work.name in self._succeeded or self._clients.generation
+        if work.patience < FOREVER or not possible:
             return -1.0
         if work.service == "s3":
             # What is denied may be one object, which S3 does not tell from a missing one.

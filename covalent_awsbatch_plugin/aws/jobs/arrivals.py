@@ -142,7 +142,7 @@ class Arrivals:
         try:
             await asyncio.wait_for(self._pages(), SLOW)
         except asyncio.TimeoutError:
-            return self._failed("its listing took too long")
+            return self._failed("Its listing took too long.")
         except (BatchTaskError, ObjectMissing) as error:
             return self._failed(str(error))
         self._listed = asyncio.get_running_loop().time()
