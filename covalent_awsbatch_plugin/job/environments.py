@@ -33,7 +33,7 @@ MANIFEST = "manifest.json"
 # Bytes of files in an archive; a larger environment belongs into an image.
 LARGEST = 8 * 1024**3
 # Bytes of the disk that stay free.
-SPARE = 64 * 1024**2
+SPARE = 16 * 1024**2
 
 # Seconds after which a claim counts for nothing: its job was lost.
 CLAIM_LIFETIME = 900.0
@@ -128,11 +128,11 @@ def describe_here(before: installed_files.Distributions) -> dict[str, Any]:
     """Return what must be the same where an archive is made and where it is used."""
     return {
         "python": sys.version,
+        # Programs that pip installs begin with its path.
+        "executable": sys.executable,
         "platform": sysconfig.get_platform(),
         "libc": platform.libc_ver(),
-        "roots": {name: str(root) for name, root in roots().items()},
-        "site": str(site_packages()),
-        "installed": sorted(str(path) for path in before),
+        "installed": sorted(path.name for path in before),
     }
 
 
