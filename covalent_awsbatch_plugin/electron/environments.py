@@ -40,6 +40,17 @@ def shared_environment(function: Callable[..., Any], request: TaskRequest, share
     return key if _was_asked_for(key) else ""
 
 
+def shared_prefix(share: str) -> str:
+    """Return the prefix of what tasks of all dispatches share; empty where they share nothing.
+
+    Covalent and boto3, of the server's versions, are the same for every dispatch.
+
+    Args:
+        share: The option ``share_packages``.
+    """
+    return "" if share == "never" else s3_keys.SHARED
+
+
 def _was_asked_for(key: str) -> bool:
     """Return whether an environment was asked for before, and remember that it was."""
     before = key in _asked_for

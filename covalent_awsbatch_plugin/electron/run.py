@@ -23,7 +23,7 @@ from ..failures.evidence import Case
 from ..failures.unfetched import not_fetched
 from ..options import resolution
 from ..protocol import envelope, messages
-from .environments import shared_environment
+from .environments import shared_environment, shared_prefix
 from .request import Executor, task_request
 
 log = logging.getLogger("covalent_awsbatch_plugin")
@@ -56,6 +56,7 @@ async def run_electron(
             task,
             source=covalent_calls.read_source(metadata),
             environment=shared_environment(function, request, executor.share_packages),
+            shared_prefix=shared_prefix(executor.share_packages),
         )
 
         async def submitted(job_id: str) -> None:

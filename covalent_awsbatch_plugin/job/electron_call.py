@@ -17,7 +17,7 @@ from typing import Any
 import cloudpickle
 
 from ..protocol import messages
-from . import dependencies
+from . import dependencies, on_demand
 
 # A keyword that gets a list even where only one hook returns something for it.
 FILES = "files"
@@ -108,6 +108,8 @@ def run(call: messages.Call, read: Read) -> Any:
         content = read(part)
         try:
             return unpack(content)
+        except on_demand.CannotInstall:
+            raise
         except Exception as error:
             raise CannotUnpickle(name) from error
 

@@ -1,4 +1,4 @@
-"""What DepsPip installs, made once for the electrons of a dispatch that ask for the same.
+"""Environments that are installed once: what DepsPip asks for, and Covalent where it is imported.
 
 The first job to claim it puts the files that pip installed into an archive in the bucket; later
 jobs unpack it where pip would have put them. Jobs that start meanwhile do not wait: they install.
@@ -9,6 +9,7 @@ made it. Whatever goes wrong, pip installs, and one line in the log says why.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import importlib
 import json
 import os
@@ -64,12 +65,12 @@ class SharedEnvironment:
             install: Installs it.
         """
         before = installed_files.distributions()
-        with self._reporting("the dispatch's shared environment was not used, pip installs"):
+        with self._reporting("the packages in the bucket were not used, pip installs them"):
             if self._unpack(before):
                 return
         install()
         importlib.invalidate_caches()
-        with self._reporting("the installed packages are not shared with other electrons"):
+        with self._reporting("the installed packages are not shared with other tasks"):
             if self._claim():
                 self._share(before)
 
@@ -119,6 +120,13 @@ class SharedEnvironment:
             self._bucket.upload(folder / "archive", self._key, once=True)
 
 
+def key_here(prefix: str, requirements: list[str]) -> str:
+    """Return the key of the packages that every job with an environment like this one installs."""
+    here = describe_here(installed_files.distributions())
+    content = json.dumps([here, requirements], sort_keys=True).encode()
+    return s3_keys.packages_key(prefix, hashlib.sha256(content).hexdigest())
+
+
 def roots() -> dict[str, Path]:
     """Return the folders below which pip installs, by their names in an archive."""
     return {"prefix": Path(sys.prefix), "user": Path(site.getuserbase())}
@@ -132,6 +140,7 @@ def describe_here(before: installed_files.Distributions) -> dict[str, Any]:
         "executable": sys.executable,
         "platform": sysconfig.get_platform(),
         "libc": platform.libc_ver(),
+        "root": member_name(site_packages()).partition("/")[0],
         "installed": sorted(path.name for path in before),
     }
 

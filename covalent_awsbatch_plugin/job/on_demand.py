@@ -16,7 +16,7 @@ import os
 import pkgutil
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
@@ -45,11 +45,18 @@ class OnDemand(MetaPathFinder):
 
     Args:
         requirements: What to install, by distribution: arguments of pip.
+        install: Installs such requirements.
         lock: A file that keeps two processes of a task from installing at once.
     """
 
-    def __init__(self, requirements: dict[str, list[str]], lock: Path) -> None:
+    def __init__(
+        self,
+        requirements: dict[str, list[str]],
+        install: Callable[[list[str]], object],
+        lock: Path,
+    ) -> None:
         self._requirements = requirements
+        self._install = install
         self._lock = lock
 
     def find_spec(
@@ -73,7 +80,9 @@ class OnDemand(MetaPathFinder):
         with self._one_at_a_time():
             found = _find(name)
             if found is None:
-                pip_install(self._requirements[distribution])
+                # pip has written why; what counts is what can be imported afterwards.
+                with contextlib.suppress(subprocess.CalledProcessError):
+                    self._install(self._requirements[distribution])
                 found = _find(name)
         if found is None:
             raise CannotInstall(
@@ -171,17 +180,18 @@ def _find(name: str) -> ModuleSpec | None:
     return None
 
 
-def pip_install(requirements: list[str]) -> bool:
-    """Install with pip, which writes to this process's output only if it fails."""
+def pip_install(requirements: list[str]) -> None:
+    """Install with pip, which writes to this process's output only if it fails.
+
+    Raises:
+        CalledProcessError: It failed.
+    """
     command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-input"]
     command += ["--disable-pip-version-check", "--root-user-action=ignore", "--retries=2"]
     # What is imported is compiled then, once; all the rest would take half of pip's time.
     command += ["--no-compile"]
     environment = {**os.environ, "PIP_BREAK_SYSTEM_PACKAGES": "1"}
-    done = subprocess.run(
-        command + requirements, env=environment, stdin=subprocess.DEVNULL, check=False
-    )
-    return done.returncode == 0
+    subprocess.run(command + requirements, env=environment, stdin=subprocess.DEVNULL, check=True)
 
 
 def read_requirements() -> dict[str, list[str]]:
@@ -191,7 +201,15 @@ def read_requirements() -> dict[str, list[str]]:
     return requirements
 
 
-def activate(requirements: dict[str, list[str]], folder: Path, task: messages.Task) -> None:
-    """Have Covalent and boto3 installed when they are imported."""
+def activate(
+    task: messages.Task, folder: Path, install: Callable[[list[str]], object] = pip_install
+) -> None:
+    """Have Covalent and boto3 installed when they are imported.
+
+    Args:
+        task: What ``ct.get_context`` is to name.
+        folder: The private folder.
+        install: Installs requirements.
+    """
     sys.meta_path.insert(0, WithoutPlugins(task))
-    sys.meta_path.append(OnDemand(requirements, folder / "installing"))
+    sys.meta_path.append(OnDemand(read_requirements(), install, folder / "installing"))

@@ -18,7 +18,7 @@ import cloudpickle
 from ..protocol import envelope, exit_codes, messages
 from . import dependencies, electron_call, on_demand, supervisor, tracebacks
 from .bucket import Bucket
-from .environments import SharedEnvironment
+from .environments import SharedEnvironment, key_here
 from .report import Sender
 from .scratch import blob_path, one_line, result_path
 
@@ -63,9 +63,7 @@ def outcome_of_task(folder: Path, bucket: Bucket) -> tuple[messages.Outcome, Any
     """
     task = envelope.decode_task((folder / "task").read_bytes())
     try:
-        if task.environment:
-            dependencies.environment = SharedEnvironment(bucket, task.environment, supervisor.log)
-        on_demand.activate(on_demand.read_requirements(), folder, task)
+        prepare(task, folder, bucket)
         import_from_working_folder()
         result = call_task(task.call, folder)
         return messages.Outcome(messages.RETURNED, result=pack(result, task.call, folder)), result
@@ -80,6 +78,22 @@ def import_from_working_folder() -> None:
     """
     if not (sys.flags.isolated or getattr(sys.flags, "safe_path", False)):
         sys.path.insert(0, "")
+
+
+def prepare(task: messages.Task, folder: Path, bucket: Bucket) -> None:
+    """Let what the task asks for be installed when it does, once for all that share it."""
+    if task.environment:
+        dependencies.environment = SharedEnvironment(bucket, task.environment, supervisor.log)
+
+    def install(requirements: list[str]) -> None:
+        if not task.shared_prefix:
+            on_demand.pip_install(requirements)
+            return
+        key = key_here(task.shared_prefix, requirements)
+        environment = SharedEnvironment(bucket, key, supervisor.log)
+        environment.install(lambda: on_demand.pip_install(requirements))
+
+    on_demand.activate(task, folder, install)
 
 
 def prefer_own_pip(folder: Path) -> None:

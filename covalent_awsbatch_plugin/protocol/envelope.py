@@ -81,6 +81,7 @@ def encode_task(task: Task) -> bytes:
         "dispatch_id": task.dispatch_id,
         "node_id": task.node_id,
         "environment": task.environment,
+        "shared_prefix": task.shared_prefix,
         "source": packer.text(task.source),
         "function": packer.pack(call.function),
         "args": [packer.pack(part) for part in call.args],
@@ -192,7 +193,14 @@ def decode_task(envelope: bytes) -> Task:
             dispatch_id=header["dispatch_id"],
             node_id=header["node_id"],
             source=_text(header["source"], body),
-            **_typed(header, name=str, python=str, outcome_prefix=str, environment=str),
+            **_typed(
+                header,
+                name=str,
+                python=str,
+                outcome_prefix=str,
+                environment=str,
+                shared_prefix=str,
+            ),
         )
     except BadEnvelope:
         raise

@@ -79,6 +79,7 @@ class Task:
         dispatch_id: Covalent's id of the dispatch, for ``ct.get_context``.
         node_id: Covalent's number of the node, for the same.
         environment: The key of the archive of what DepsPip installs, where electrons share it.
+        shared_prefix: The prefix of what tasks of all dispatches share; empty for none.
         source: The source of the electron's function, for tracebacks; empty if not known.
     """
 
@@ -89,6 +90,7 @@ class Task:
     dispatch_id: Any = None
     node_id: Any = None
     environment: str = ""
+    shared_prefix: str = ""
     source: str = ""
 
 

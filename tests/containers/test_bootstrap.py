@@ -137,13 +137,23 @@ def test_covalent_is_installed_when_it_is_imported(
         context = covalent.get_context()
         return covalent.__version__, boto3.__version__, context.task_id
 
+    expected = (version("covalent"), version("boto3"), 0)
     reported = run(
         images.bare(ours),
         TransportableObject(node),
         environment=index_reachable.environment,
         container_properties={**index_reachable.container_properties, "user": user},
     )
-    assert reported == (version("covalent"), version("boto3"), 0)
+    assert reported == expected
+    # What one job has installed, the next finds in the bucket.
+    properties = {"user": user}
+    reported = run(
+        images.bare(ours),
+        TransportableObject(node),
+        environment=UNREACHABLE,
+        container_properties=properties,
+    )
+    assert reported == expected
 
 
 def test_covalent_that_cannot_be_installed_ends_the_job_and_says_why(images, ours, run):
@@ -153,7 +163,12 @@ def test_covalent_that_cannot_be_installed_ends_the_job_and_says_why(images, our
         return covalent
 
     with pytest.raises(BatchTaskError) as caught:
-        run(images.bare(ours), TransportableObject(node), environment=UNREACHABLE)
+        run(
+            images.bare(ours),
+            TransportableObject(node),
+            environment=UNREACHABLE,
+            share_packages="never",
+        )
     text = str(caught.value)
     assert "this image lacks covalent" in text
     assert "package index" in text
@@ -168,7 +183,8 @@ def test_user_code_that_can_do_without_goes_on(images, ours, run):
             return None
         return boto3
 
-    assert run(images.bare(ours), TransportableObject(node), environment=UNREACHABLE) is None
+    options = {"environment": UNREACHABLE, "share_packages": "never"}
+    assert run(images.bare(ours), TransportableObject(node), **options) is None
 
 
 def test_a_python_of_another_minor_version(images, python, ours, pickled, run):
