@@ -137,7 +137,8 @@ class AWSBatchExecutor(RemoteExecutor):  # type: ignore[misc]
         resolution.report_unknown(unknown, configured)
         values = resolution.resolve(arguments, configured)
         super().__init__(**inherited)
-        attributes = {**vars(self), **values}
+        left = resolution.left_to_sdk(arguments, configured)
+        attributes = {**vars(self), **values, "left_to_sdk": left}
         self.__dict__.clear()
         self.__dict__.update(display.ordered(attributes))
 
@@ -319,10 +320,12 @@ class AWSBatchExecutor(RemoteExecutor):  # type: ignore[misc]
 
     @property
     def access(self) -> Access:
-        """Which AWS account, as whom, and where."""
+        """Which AWS account, as whom, and where; on the host that asks."""
+        from .aws.calls.credentials import located
         from .aws.model.access import Access
 
-        return Access(self.credentials_file, self.profile, self.region, self.endpoint_url)
+        chosen = resolution.chosen(vars(self), self.left_to_sdk)
+        return located(Access(**chosen, endpoint_url=self.endpoint_url))
 
     def _backend(self) -> AbstractAsyncContextManager[Backend]:
         from .aws.backend import backends

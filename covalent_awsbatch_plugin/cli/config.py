@@ -85,6 +85,8 @@ def _setting(option: Option, section: Mapping[str, Any]) -> Setting:
     configured = section.get(option.name)
     # Covalent writes every default into its file; that is no choice of the user's.
     chosen = configured is not None and configured != option.default
+    if option.name in resolution.SDK_OPTIONS:
+        chosen = option.name not in resolution.left_to_sdk({}, section)
     value = configured if configured is not None else option.default
     try:
         values = resolution.resolve({}, {option.name: value})

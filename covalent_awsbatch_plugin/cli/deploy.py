@@ -9,7 +9,8 @@ from typing import Any
 
 import click
 
-from ..options.table import BY_NAME
+from ..aws.calls.credentials import PROFILE_VARIABLES
+from ..options import resolution
 from .deployment import network, stack, teardown
 from .deployment.plan import Plan, discard, execute, make_plan
 from .deployment.progress import Progress, show_changes
@@ -17,6 +18,8 @@ from .shared.account import Account, access_of, account_options, connect
 from .shared.configuration import configuration_path, difference, read_section, write_section
 from .shared.errors import Refusal
 from .shared.screen import console
+
+CREDENTIALS_VARIABLES = ("AWS_SHARED_CREDENTIALS_FILE",)
 
 # Families with one to eight NVIDIA GPUs that every large region has.
 GPU_FAMILIES = "g4dn,g5"
@@ -82,9 +85,10 @@ def deploy(plan: bool, delete: bool, yes: bool, prefix: str, **options: Any) -> 
     account = connect(access)
     identity = account.identity()
     console().print(
-        f"Account [bold]{identity.account}[/], region [bold]{account.region}[/], "
-        f"as {identity.arn.rsplit(':', 1)[1]}"
+        f"Account [bold]{identity.account}[/] as {identity.arn.rsplit(':', 1)[1]} "
+        f"({account.credentials_source})"
     )
+    console().print(f"Region  [bold]{account.region}[/] ({account.region_source})")
     again = _again(prefix, options)
     if delete:
         teardown.delete_deployment(account, prefix, again, ask=not yes, only_plan=plan)
@@ -98,21 +102,20 @@ def deploy(plan: bool, delete: bool, yes: bool, prefix: str, **options: Any) -> 
 def _from_environment(options: Mapping[str, Any], configured: Mapping[str, Any]) -> dict[str, str]:
     """Return options that neither the call nor the configuration gives, but the environment.
 
-    They are written to the configuration, since the Covalent server has another environment.
-    Covalent writes every default to its configuration: that is nobody's choice.
+    They are written to the configuration, since the Covalent server may have another environment.
+    Keys in the environment win over profiles, so that no profile belongs to them.
     """
-    variables = {
-        "credentials": ("AWS_SHARED_CREDENTIALS_FILE",),
-        "profile": ("AWS_PROFILE", "AWS_DEFAULT_PROFILE"),
-        "region": ("AWS_REGION", "AWS_DEFAULT_REGION"),
+    named = {name: options[name] for name in resolution.SDK_OPTIONS}
+    left = resolution.left_to_sdk(named, configured)
+    if os.environ.get("AWS_ACCESS_KEY_ID") or "profile" not in left:
+        return {}
+    variables = {"credentials": CREDENTIALS_VARIABLES, "profile": PROFILE_VARIABLES}
+    found = {
+        option: next((os.environ[name] for name in names if os.environ.get(name)), "")
+        for option, names in variables.items()
+        if option in left
     }
-    found = {}
-    for option, names in variables.items():
-        default = BY_NAME[option].default
-        if options[option] is None and configured.get(option, default) == default:
-            given = next((os.environ[name] for name in names if os.environ.get(name)), default)
-            found.update({option: given} if given != default else {})
-    return found
+    return {option: value for option, value in found.items() if value}
 
 
 def _deployed(

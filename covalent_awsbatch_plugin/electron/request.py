@@ -29,7 +29,6 @@ class Executor(Protocol):
     retry_on: str
     time_limit: int
     poll_freq: float
-    region: str
     cache_dir: str
     container_image_uri: str
     environment: Mapping[str, str]
@@ -101,7 +100,7 @@ def _definition(executor: Executor, python: str) -> DefinitionSpec:
         execution_role=executor.execution_role,
         job_role=executor.batch_job_role_name,
         log_group=executor.log_group_name,
-        region=executor.region,
+        region=executor.access.region,
         python=messages.minor(python),
         environment=executor.environment,
         container_properties=executor.container_properties,

@@ -164,7 +164,7 @@ def _case(executor: Executor, request: TaskRequest, settled: Settled) -> Case:
         memory=executor.memory,
         python=request.definition.python,
         bucket=request.bucket,
-        region=executor.region,
+        region=request.definition.region,
         logs=settled.log_tails,
         links=settled.links,
     )

@@ -61,6 +61,52 @@ def configured() -> dict[str, Any]:
         return {}
 
 
+# What an AWS SDK finds by itself where the user leaves it open.
+SDK_OPTIONS = ("credentials", "profile", "region")
+
+
+def left_to_sdk(arguments: Mapping[str, Any], configured: Mapping[str, Any]) -> list[str]:
+    """Return those of SDK_OPTIONS that nothing chose: as boto3 does it is what counts then.
+
+    Covalent writes every default to its configuration file, and passes the whole section as
+    arguments when it makes an executor itself. So a default in the file is no choice, nor is an
+    argument of such a call. A region belongs to the bucket that the file names with it, as
+    ``deploy`` writes both.
+    """
+    known = {key: value for key, value in configured.items() if key in BY_NAME}
+    by_covalent = bool(known) and all(arguments.get(k) == v for k, v in known.items())
+    given = {} if by_covalent else arguments
+    return [name for name in SDK_OPTIONS if not _is_chosen(name, given.get(name), known)]
+
+
+def _is_chosen(name: str, argument: Any, configured: Mapping[str, Any]) -> bool:
+    if argument is not None:
+        return bool(argument)
+    value = configured.get(name)
+    if value in (None, ""):
+        return False
+    default_bucket = BY_NAME["s3_bucket_name"].default
+    names_bucket = configured.get("s3_bucket_name", default_bucket) != default_bucket
+    return (name == "region" and names_bucket) or not _is_default(name, value)
+
+
+def _is_default(name: str, value: Any) -> bool:
+    # Release 0.42 wrote the path of the credentials file with the home folder in it.
+    default = str(BY_NAME[name].default)
+    return os.path.expanduser(str(value)) == os.path.expanduser(default)
+
+
+def chosen(values: Mapping[str, Any], left: Iterable[str]) -> dict[str, str]:
+    """Return the attributes of SDK_OPTIONS, empty for those that are left to the SDK."""
+    attributes = {name: BY_NAME[name].attr for name in SDK_OPTIONS}
+    return {
+        attribute: ""
+        if name in left and _is_default(name, values[attribute])
+        else values[attribute]
+        for name, attribute in attributes.items()
+    }
+
+
 def report_unknown(unknown: Mapping[str, Any], configured: Mapping[str, Any]) -> None:
     """Warn of unknown keys of the configuration, each once; refuse unknown arguments of a call.
 

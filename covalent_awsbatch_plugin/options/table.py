@@ -66,8 +66,8 @@ OPTIONS: tuple[Option, ...] = (
         "credentials",
         str,
         "~/.aws/credentials",
-        "Path of the AWS credentials file. Where the default file does not exist, the AWS SDK's "
-        "own search applies: environment, SSO, instance or container role.",
+        "Path of the AWS credentials file. The default leaves the choice to the AWS SDK: keys in "
+        "the environment, AWS_SHARED_CREDENTIALS_FILE, SSO, instance or container role.",
         check=text,
         attribute="credentials_file",
     ),
@@ -75,17 +75,18 @@ OPTIONS: tuple[Option, ...] = (
         "profile",
         str,
         "default",
-        "Name of the AWS profile. Where the profile 'default' does not exist, or for an empty "
-        "text, the AWS SDK's own search for credentials applies.",
+        "Name of the AWS profile. The default and an empty text leave the choice to the AWS SDK: "
+        "keys in the environment, AWS_PROFILE, the profile 'default', instance or container role.",
         check=text,
     ),
     Option(
         "region",
         str,
         "us-east-1",
-        "AWS region of the queue, the bucket and the logs.",
+        "AWS region of the queue, the bucket and the logs. Where it is not chosen, or empty: "
+        "AWS_REGION, AWS_DEFAULT_REGION, the AWS profile's region, else the default.",
         "a region's name, such as eu-west-1",
-        matches(r"[a-z]{2,}(-[a-z]+)+-\d+", "must be a region's name, such as us-east-1"),
+        matches(r"|[a-z]{2,}(-[a-z]+)+-\d+", "must be a region's name, such as us-east-1"),
     ),
     Option(
         "s3_bucket_name",

@@ -24,8 +24,13 @@ locals {
     cache_dir                 = var.cache_dir
     container_image_uri       = var.container_image_uri
     retry_on                  = var.retry_on
-    builtin_nodes_on_batch             = var.builtin_nodes_on_batch
+    builtin_nodes_on_batch    = var.builtin_nodes_on_batch
     keep_objects              = var.keep_objects
+    share_identifier          = var.share_identifier
+    scheduling_priority       = var.scheduling_priority
+    misconfiguration_timeout  = var.misconfiguration_timeout
+    s3_encryption             = var.s3_encryption
+    s3_kms_key_id             = var.s3_kms_key_id
   }
 
   # Percent signs stand for themselves when doubled in such a file.

@@ -128,7 +128,7 @@ variable "time_limit" {
 variable "poll_freq" {
   type        = number
   default     = 10
-  description = "Seconds between two looks at a job, at most"
+  description = "Maximum polling interval in seconds"
 }
 
 variable "cache_dir" {
@@ -152,11 +152,41 @@ variable "retry_on" {
 variable "builtin_nodes_on_batch" {
   type        = bool
   default     = false
-  description = "Whether Covalent's own small nodes run as jobs too"
+  description = "Whether Covalent's built-in nodes run as jobs too"
 }
 
 variable "keep_objects" {
   type        = bool
   default     = false
   description = "Whether a task's objects stay in the bucket after it ended"
+}
+
+variable "share_identifier" {
+  type        = string
+  default     = ""
+  description = "Share of the jobs in a fair-share queue"
+}
+
+variable "scheduling_priority" {
+  type        = number
+  default     = 0
+  description = "Priority of the jobs within their share"
+}
+
+variable "misconfiguration_timeout" {
+  type        = number
+  default     = 600
+  description = "Seconds for which AWS Batch may report that no host can ever run a job"
+}
+
+variable "s3_encryption" {
+  type        = string
+  default     = ""
+  description = "Server-side encryption that each write to the bucket names"
+}
+
+variable "s3_kms_key_id" {
+  type        = string
+  default     = ""
+  description = "KMS key of that encryption"
 }

@@ -21,7 +21,7 @@ from ...errors import CredentialsFailed
 from ..model.access import Access
 from ..model.describe_parser import read_leanly
 from .aws_errors import CredentialHelperFailed, Kind, classify
-from .credentials import blocking_session, configure
+from .credentials import blocking_session, configure, refuse_prompt
 from .single_flight import single_flight
 
 # Calls of one service under way at once. A thousand tasks that start together otherwise keep the
@@ -266,6 +266,7 @@ def make_session(access: Access) -> Any:
 
     session = AioSession()
     configure(session, access)
+    refuse_prompt(session)
     data_path = session.get_config_variable("data_path")
     session.register_component("data_loader", shared_loader(data_path))
     # Otherwise each response leaves a parser behind, which only the collector can free.

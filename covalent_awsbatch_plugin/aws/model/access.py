@@ -7,7 +7,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Access:
-    """Which AWS account, as whom, and where: the executor's options of these names."""
+    """Which AWS account, as whom, and where: the executor's options of these names.
+
+    An empty credentials file or profile is the AWS SDK's to choose.
+    """
 
     credentials_file: str
     profile: str

@@ -37,7 +37,7 @@ async def _run_hello(case: Case) -> dict[str, float]:
 
 async def _execute(case: Case, times: dict[str, float]) -> Settled:
     metadata = {"dispatch_id": f"doctor-{uuid.uuid4()}", "node_id": 0}
-    executor = cast(Any, SimpleNamespace(**case.options))
+    executor = cast(Any, SimpleNamespace(**case.options, access=case.account.access))
     request = task_request(executor, _hello(), metadata).for_run()
     task, large = covalent_calls.pack(_hello(), [], {}, request)
 

@@ -1,23 +1,24 @@
 """The account and region that a command works on: options, credentials, clients.
 
-The same rules as the executor's: an option wins over the Covalent configuration, and the default
-profile means the SDK's own search where it does not exist. So what a command sees is what the
-Covalent server will see.
+The same rules as the executor's: an option wins over the Covalent configuration, and what neither
+chooses is as boto3 does it. So what a command sees is what a Covalent server in the same
+environment sees.
 """
 
 from __future__ import annotations
 
 import difflib
 import os
+import sys
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 import click
 
 from ...aws.calls.clients import client_options, config_options
-from ...aws.calls.credentials import configure
+from ...aws.calls.credentials import Reader, Region, blocking_session, load_credentials, region_of
 from ...aws.model.access import Access, Identity
 from ...options import resolution
 from .configuration import read_section
@@ -36,6 +37,8 @@ class Account:
 
     access: Access
     session: Any
+    region_source: str = ""
+    credentials_source: str = ""
     _clients: dict[str, Any] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -104,25 +107,61 @@ def access_of(options: Mapping[str, Any], configured: Mapping[str, Any]) -> Acce
     endpoint = values["endpoint_url"]
     if not endpoint and options.get("endpoint_url") is None:
         endpoint = os.environ.get("AWS_ENDPOINT_URL", "")
-    return Access(values["credentials_file"], values["profile"], values["region"], endpoint)
+    named = {name: options.get(name) for name in resolution.SDK_OPTIONS}
+    chosen = resolution.chosen(values, resolution.left_to_sdk(named, configured))
+    return Access(**chosen, endpoint_url=endpoint)
 
 
 def connect(access: Access) -> Account:
-    """Return an account, without any call to AWS.
+    """Return an account; credentials that come from a role or a helper are fetched.
 
     Raises:
-        CredentialsFailed: There is no such credentials file or profile.
+        CredentialsFailed: There is no such credentials file or profile, or a helper failed.
         WrongCall: AWS has no such region.
     """
     import boto3
-    import botocore.session
 
-    core = botocore.session.Session()
-    configure(core, access)
-    session = boto3.Session(botocore_session=core, region_name=access.region)
+    reader = command_line()
+    core = blocking_session(access, reader)
+    chosen = Region(access.region, "") if access.region else region_of(access)
+    core.set_config_variable("region", chosen.name)
+    session = boto3.Session(botocore_session=core)
     if not access.endpoint_url:
-        _check_region(session, access.region)
-    return Account(access, session)
+        _check_region(session, chosen.name)
+    found = load_credentials(core, reader)
+    return Account(
+        access=replace(access, region=chosen.name),
+        session=session,
+        region_source=chosen.source or "the options or the Covalent configuration",
+        credentials_source=_source(core, found),
+    )
+
+
+# botocore's names of where credentials come from, for those that a reader would not recognise.
+_SOURCES = {
+    "env": "keys in the environment",
+    "explicit": "keys in the environment",
+    "shared-credentials-file": "the credentials file",
+    "config-file": "the AWS configuration file",
+    "custom-process": "credential_process",
+    "assume-role": "an assumed role",
+    "assume-role-with-web-identity": "web identity",
+    "container-role": "the container's role",
+    "iam-role": "the instance's role",
+}
+
+
+def _source(core: Any, found: Any) -> str:
+    if found is None:
+        return ""
+    method = _SOURCES.get(found.method, str(found.method))
+    profile = core.get_config_variable("profile") or ""
+    return method if found.method == "env" or not profile else f"{method}, profile {profile}"
+
+
+def command_line() -> Reader:
+    """Return how errors of a command name this machine and its options."""
+    return Reader("this machine", "--profile", "--credentials", at_terminal=sys.stdin.isatty())
 
 
 def connect_from(options: Mapping[str, Any]) -> Account:
