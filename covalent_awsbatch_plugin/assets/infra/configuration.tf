@@ -31,6 +31,7 @@ locals {
     misconfiguration_timeout  = var.misconfiguration_timeout
     s3_encryption             = var.s3_encryption
     s3_kms_key_id             = var.s3_kms_key_id
+    share_packages            = var.share_packages
   }
 
   # Percent signs stand for themselves when doubled in such a file.

@@ -190,3 +190,9 @@ variable "s3_kms_key_id" {
   default     = ""
   description = "KMS key of that encryption"
 }
+
+variable "share_packages" {
+  type        = bool
+  default     = dispatch
+  description = "Whether packages that electrons of a dispatch share are installed once"
+}
