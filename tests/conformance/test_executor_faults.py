@@ -286,9 +286,9 @@ async def test_two_executors_with_buckets_of_their_own(aws, make):
 async def test_an_outcome_that_is_none_is_told(aws, make):
     one, metadata = make(keep_objects=True), {"dispatch_id": "d", "node_id": 0}
     aws.script = store_garbage
-    with pytest.raises(errors.OutcomeUnreadable, match="who else writes to the bucket"):
+    with pytest.raises(errors.OutcomeUnreadable, match="what else writes to the bucket"):
         await one.run(len, ["a"], {}, metadata)
-    with pytest.raises(errors.OutcomeUnreadable, match="who else writes to the bucket"):
+    with pytest.raises(errors.OutcomeUnreadable, match="what else writes to the bucket"):
         await one.query_result(metadata)
 
 

@@ -41,7 +41,7 @@ def check_request(service: str, name: str, params: dict[str, Any]) -> None:
     report = ParamValidator().validate(params, shape)
     if report.has_errors():
         raise _invalid(service, report.generate_report())
-    for problem in _violations(params, shape, name):
+    for problem in violations(params, shape, name):
         raise _invalid(service, problem)
 
 
@@ -50,18 +50,18 @@ def _invalid(service: str, text: str) -> ApiError:
     return ApiError(code, f"Error executing request, Exception : {text}")
 
 
-def _violations(value: Any, shape: Any, path: str) -> Iterator[str]:
+def violations(value: Any, shape: Any, path: str) -> Iterator[str]:
     """Yield what botocore leaves to the service: enumerations, patterns and upper bounds."""
     if shape.type_name == "structure":
         for name, item in value.items():
-            yield from _violations(item, shape.members[name], f"{path}.{name}")
+            yield from violations(item, shape.members[name], f"{path}.{name}")
     elif shape.type_name == "list":
         for item in value:
-            yield from _violations(item, shape.member, f"{path}[]")
+            yield from violations(item, shape.member, f"{path}[]")
     elif shape.type_name == "map":
         for key, item in value.items():
-            yield from _violations(key, shape.key, f"{path} key")
-            yield from _violations(item, shape.value, f"{path}.{key}")
+            yield from violations(key, shape.key, f"{path} key")
+            yield from violations(item, shape.value, f"{path}.{key}")
     yield from _bounds(value, shape, path)
 
 
@@ -69,10 +69,21 @@ def _bounds(value: Any, shape: Any, path: str) -> Iterator[str]:
     limits = shape.metadata
     if "enum" in limits and value not in limits["enum"]:
         yield f"{path}: {value!r} is not one of {', '.join(limits['enum'])}"
-    if "pattern" in limits and not re.fullmatch(limits["pattern"], value):
+    if "pattern" in limits and not _fits(limits["pattern"], value):
         yield f"{path}: {value!r} does not match {limits['pattern']}"
     if "max" in limits and _magnitude(value) > limits["max"]:
         yield f"{path}: more than {limits['max']}"
+    if "min" in limits and _magnitude(value) < limits["min"]:
+        yield f"{path}: less than {limits['min']}"
+
+
+def _fits(pattern: str, value: str) -> bool:
+    try:
+        # Of a whole text, also where the pattern is anchored at one of its lines.
+        return bool(re.fullmatch(pattern, value, re.DOTALL))
+    except re.error:
+        # The models are written for another engine, which knows classes such as \p{L}.
+        return True
 
 
 def _magnitude(value: Any) -> float:
