@@ -9,6 +9,10 @@ from typing import Any
 import pytest
 import yaml
 from cfnlint.api import lint_file
+from cfripper.cli import get_cfmodel
+from cfripper.config.config import Config
+from cfripper.rule_processor import RuleProcessor
+from cfripper.rules import DEFAULT_RULES
 
 from covalent_awsbatch_plugin.cli.deployment.plan import PARAMETERS, template
 from covalent_awsbatch_plugin.cli.deployment.stack import OUTPUT_KEYS
@@ -39,6 +43,30 @@ def content() -> dict[str, Any]:
 def test_cfn_lint_finds_nothing() -> None:
     found = lint_file(Path(str(ASSETS / "cloudformation.yaml")))
     assert [str(match) for match in found] == []
+
+
+# What the second linter asks for and the template does not do, and why.
+NOT_DONE = {
+    ("S3ObjectVersioningRule", "Bucket"): "tasks' objects are deleted when they are done with",
+    ("WildcardResourceRule", "ExecutionRole"): "the image may be of any repository",
+    ("WildcardResourceRule", "DispatcherPolicy"): "actions that only look",
+}
+
+
+def test_cfripper_finds_nothing_that_is_not_explained() -> None:
+    with (ASSETS / "cloudformation.yaml").open() as file:
+        model = get_cfmodel(file)
+    model = model.resolve(extra_params={})
+    config = Config(rules=list(DEFAULT_RULES), stack_name="covalent-awsbatch")
+    rules = [DEFAULT_RULES[name](config) for name in config.rules]
+    result = RuleProcessor(*rules).process_cf_template(model, config)
+    assert not result.exceptions
+    found = {
+        (failure.rule, resource)
+        for failure in result.get_failures()
+        for resource in failure.resource_ids
+    }
+    assert found == set(NOT_DONE)
 
 
 def test_parameters_are_those_that_deploy_knows(content: dict[str, Any]) -> None:
