@@ -120,9 +120,16 @@ class SharedEnvironment:
             self._bucket.upload(folder / "archive", self._key, once=True)
 
 
-def key_here(prefix: str, requirements: list[str]) -> str:
-    """Return the key of the packages that every job with an environment like this one installs."""
-    here = describe_here(installed_files.distributions())
+def key_here(prefix: str, requirements: list[str]) -> str | None:
+    """Return the key of the packages that every job with an environment like this one installs.
+
+    Returns:
+        None where pip installs outside of Python's folders.
+    """
+    try:
+        here = describe_here(installed_files.distributions())
+    except Unusable:
+        return None
     content = json.dumps([here, requirements], sort_keys=True).encode()
     return s3_keys.packages_key(prefix, hashlib.sha256(content).hexdigest())
 

@@ -86,10 +86,10 @@ def prepare(task: messages.Task, folder: Path, bucket: Bucket) -> None:
         dependencies.environment = SharedEnvironment(bucket, task.environment, supervisor.log)
 
     def install(requirements: list[str]) -> None:
-        if not task.shared_prefix:
+        key = key_here(task.shared_prefix, requirements) if task.shared_prefix else None
+        if key is None:
             on_demand.pip_install(requirements)
             return
-        key = key_here(task.shared_prefix, requirements)
         environment = SharedEnvironment(bucket, key, supervisor.log)
         environment.install(lambda: on_demand.pip_install(requirements))
 
