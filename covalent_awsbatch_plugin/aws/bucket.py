@@ -9,7 +9,7 @@ from ..protocol import s3_keys
 from .calls.session import Session
 from .jobs.arrivals import Arrivals
 from .jobs.outcomes import Outcomes
-from .model.task import TaskRequest, process_name
+from .model.task import TaskRequest, server_name
 from .objects.cache_folder import CacheFolder
 from .objects.cleanup import CleanUp
 from .objects.storage import Storage
@@ -23,7 +23,7 @@ class Bucket:
         self.storage = Storage(session, name, transfers)
         self.cleanup = CleanUp(self.storage)
         self.outcomes = Outcomes(session, self.storage)
-        prefix = s3_keys.server_prefix(process_name())
+        prefix = s3_keys.server_prefix(server_name())
         self.arrivals = Arrivals(self.storage, prefix, self.cleanup.discard)
 
     def __repr__(self) -> str:

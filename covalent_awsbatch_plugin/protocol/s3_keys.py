@@ -12,8 +12,8 @@
     covalent/<dispatch>/<node>/<job id>/outcome-<n>       an outcome that is kept
 
 One prefix holds the outcomes that a server waits for: one listing shows all of them, whatever
-dispatches they belong to. ``<owner>``, ``<server>`` and ``<run>`` belong to one process or one
-run, so that no other process writes or deletes the same objects.
+dispatches they belong to. ``<owner>`` is one process and ``<run>`` one run, so that no other
+process writes or deletes the same objects; ``<server>`` is the server's name in its jobs' tags.
 """
 
 from __future__ import annotations

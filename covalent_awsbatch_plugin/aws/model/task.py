@@ -113,7 +113,7 @@ class TaskRequest:
         """The prefix of the task's outcomes, up to the job's id."""
         if not self.run_id:
             return self.prefix
-        return s3_keys.outcome_prefix(process_name(), self.dispatch_id, self.node_id)
+        return s3_keys.outcome_prefix(server_name(), self.dispatch_id, self.node_id)
 
     def job_keys(self, job_id: str, attempts: int) -> Iterator[str]:
         """Return the keys of all that the first attempts of a job may have written."""
@@ -237,7 +237,7 @@ def server_name() -> str:
 
 
 def process_name() -> str:
-    """Return a name that only this process has, for the objects that it writes."""
+    """Return a name that only this process ever has, for the objects that it deletes."""
     return _process_name(os.getpid())
 
 
