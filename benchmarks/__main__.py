@@ -46,7 +46,9 @@ def stored() -> dict[str, Any]:
 def store(measured: dict[str, Any]) -> None:
     """Keep measurements, less what no figure needs."""
     places.RESULTS.parent.mkdir(parents=True, exist_ok=True)
-    text = json.dumps(_without(measured, ("describe_times", "results", "window")), indent=1)
+    text = json.dumps(
+        _without(measured, ("describe_times", "results", "window", "finished")), indent=1
+    )
     places.RESULTS.write_text(text + "\n")
 
 

@@ -23,6 +23,8 @@ class Size:
         dispatches: How often each executor runs the fan-out.
         waiting: Number of tasks that wait.
         watched: Seconds for which they are watched.
+        ends: Numbers of tasks whose ends are awaited.
+        job_seconds: How long their jobs take.
     """
 
     old_tasks: tuple[int, ...]
@@ -34,10 +36,14 @@ class Size:
     dispatches: int
     waiting: int
     watched: float
+    ends: tuple[int, ...]
+    job_seconds: float
 
 
-FULL = Size((1, 10, 100), (1, 10, 100, 1000, 5000), 20, 20 * MB, 9, 100, 3, 5000, 30)
-QUICK = Size((1,), (1, 10, 100), 4, 10 * MB, 2, 20, 1, 300, 10)
+FULL = Size(
+    (1, 10, 100), (1, 10, 100, 1000, 5000), 20, 20 * MB, 9, 100, 3, 5000, 30, (100, 1000), 60
+)
+QUICK = Size((1,), (1, 10, 100), 4, 10 * MB, 2, 20, 1, 300, 10, (20,), 10)
 
 
 def _tasks(size: Size) -> dict[str, Any]:
@@ -72,6 +78,10 @@ def _waiting(size: Size) -> dict[str, Any]:
     return {OURS: runs.waiting(size.waiting, size.watched)}
 
 
+def _ends(size: Size) -> dict[str, Any]:
+    return {OURS: {str(count): runs.ends(count, size.job_seconds) for count in size.ends}}
+
+
 CASES: dict[str, Callable[[Size], dict[str, Any]]] = {
     "imports": _imports,
     "worker": _worker,
@@ -79,5 +89,6 @@ CASES: dict[str, Callable[[Size], dict[str, Any]]] = {
     "shared": _shared,
     "private": _private,
     "fanout": _fanout,
+    "ends": _ends,
     "waiting": _waiting,
 }

@@ -115,6 +115,7 @@ class Server:
         self.dispatch_id = str(uuid.uuid4())
         self.scratch = scratch
         self.handles = 0
+        self.finished: dict[int, float] = {}
 
     async def execute(self, function: Any, args: list[Any], node_id: int) -> Any:
         """Run one electron and return its result."""
@@ -130,6 +131,7 @@ class Server:
             results_dir=self.scratch,
             node_id=node_id,
         )
+        self.finished[node_id] = time.time()
         watch.cancel()
         if str(status) != "COMPLETED":
             raise RuntimeError(f"task {node_id} is {status}: {stderr}")
@@ -228,6 +230,7 @@ async def measure(server: Server, work: Work, given: dict[str, Any]) -> dict[str
     wall = time.perf_counter() - start
     found: dict[str, Any] = {"wall": wall, "cpu": cpu_seconds() - cpu, **beat.stop()}
     found["peak"] = memory("VmHWM")
+    found["finished"] = server.finished
     if given.get("keep_results"):
         found["results"] = [result.get_deserialized() for result in results]
     await asyncio.sleep(AFTERMATH)

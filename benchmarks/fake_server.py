@@ -45,6 +45,10 @@ class FakeServer:
         """Return the counters."""
         return self._ask("state")
 
+    def ends(self) -> dict[str, float]:
+        """Return when each job ended, in seconds since the epoch, by its name."""
+        return self._ask("ends")
+
     def forget(self) -> None:
         """Set the counters to zero and forget jobs and objects, but not job definitions."""
         self._ask("forget")

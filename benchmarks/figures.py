@@ -148,6 +148,19 @@ def _waiting(measured: Measured) -> Iterator[Figure]:
     yield Figure(f"{count:,} tasks waiting, longest block of the loop", "ms", block, 50)
 
 
+def _ends(measured: Measured) -> Iterator[Figure]:
+    for count, run in measured[OURS].items():
+        number = int(count)
+        work = f"{number:,} tasks of a minute, from a job's end to its result"
+        yield Figure(f"{work}, mean", "s", run["late_mean"], 1.2)
+        yield Figure(f"{work}, longest", "s", run["late_max"], 2.0 if number <= 100 else 2.5)
+        if number >= 1000:
+            asked = run["calls"].get("batch:DescribeJobs", 0)
+            yield Figure(f"{number:,} tasks of a minute, DescribeJobs", "", asked, 100)
+            made = calls(run) / number
+            yield Figure(f"{number:,} tasks of a minute, AWS calls a task", "", made, 3.3)
+
+
 FIGURES = {
     "tasks": _tasks,
     "shared": _shared,
@@ -155,5 +168,6 @@ FIGURES = {
     "imports": _imports,
     "worker": _worker,
     "fanout": _fanout,
+    "ends": _ends,
     "waiting": _waiting,
 }

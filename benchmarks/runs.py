@@ -67,6 +67,23 @@ def waiting(count: int, seconds: float) -> Run:
     return found
 
 
+def ends(count: int, job_seconds: float) -> Run:
+    """Run tasks whose jobs take a minute, at the documented poll_freq of 10.
+
+    What is measured is the time from each job's end to its task's result.
+    """
+    with FakeServer(latency=LATENCY, job_seconds=job_seconds) as aws:
+        found = _with_counters(drive(OURS, aws, poll_freq=10, tasks=count), aws)
+        ended = {_node(name): moment for name, moment in aws.ends().items()}
+    late = [moment - ended[int(node)] for node, moment in found["finished"].items()]
+    return {**found, "late_mean": sum(late) / count, "late_max": max(late)}
+
+
+def _node(job_name: str) -> int:
+    """Return the node of a job, whose name ends with it and a number of its run."""
+    return int(job_name.split("-")[-2])
+
+
 def worker_seconds(count: int) -> list[float]:
     """Return how long each of some real workers took from its start to the user's function."""
     with FakeServer(latency=LATENCY, script="process") as aws:

@@ -14,7 +14,7 @@ PATH = "/_fake/"
 
 
 def answer(aws: FakeAws, path: str, body: bytes) -> web.Response:
-    """Answer ``/_fake/state``, ``/_fake/forget`` and ``/_fake/set``."""
+    """Answer ``/_fake/state``, ``/_fake/forget`` ``/_fake/ends`` and ``/_fake/set``."""
     verb = path.removeprefix(PATH)
     if verb == "set":
         _set(aws, json.loads(body))
@@ -23,6 +23,8 @@ def answer(aws: FakeAws, path: str, body: bytes) -> web.Response:
         aws.batch.jobs.clear()
         for bucket in aws.s3.buckets.values():
             bucket.objects.clear()
+    elif verb == "ends":
+        return web.json_response(ends(aws))
     elif verb != "state":
         return web.json_response({"error": f"no {verb}"}, status=404)
     return web.json_response(state(aws))
@@ -41,6 +43,12 @@ def state(aws: FakeAws) -> dict[str, Any]:
         "definitions": sum(map(len, aws.batch.definitions.values())),
         "objects": sum(len(bucket.objects) for bucket in aws.s3.buckets.values()),
     }
+
+
+def ends(aws: FakeAws) -> dict[str, float]:
+    """Return when each job ended, in seconds since the epoch, by its name."""
+    ended = (job for job in aws.batch.jobs.values() if job.ended and job.stopped_at)
+    return {job.name: job.stopped_at or 0.0 for job in ended}
 
 
 def _set(aws: FakeAws, values: dict[str, float]) -> None:
