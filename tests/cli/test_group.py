@@ -57,3 +57,18 @@ def test_commands_load_neither_covalent_nor_an_sdk_before_they_need_it() -> None
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == ""
+
+
+def test_the_shell_completes_commands_and_options(command: CommandLine) -> None:
+    for line, expected in (
+        ("covalent-awsbatch wa", "plain,watch"),
+        ("covalent-awsbatch jobs --st", "plain,--status"),
+        ("covalent-awsbatch jobs --status wai", "plain,waiting"),
+    ):
+        words = line.split()
+        command.extra.update(
+            _COVALENT_AWSBATCH_COMPLETE="bash_complete",
+            COMP_WORDS=line,
+            COMP_CWORD=str(len(words) - 1),
+        )
+        assert expected in command().out.splitlines()
