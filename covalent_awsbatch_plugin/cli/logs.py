@@ -127,10 +127,9 @@ def _without_log(reader: Reader, job: JobFacts) -> Refusal:
         )
     if job.finished:
         cause = f" ({view.cause})" if view.cause else ""
-        advice = view.error.advice if view.error else ""
         return Refusal(
             f"{job.task} has {job.status} without a log: its container never started{cause}.",
-            advice or f"'covalent-awsbatch show {job.task}' has what AWS tells of it.",
+            view.advice or f"'covalent-awsbatch show {job.task}' has all that AWS has of it.",
         )
     return Refusal(f"{job.task} is {job.status} and has no log yet.", "try again, or --follow.")
 

@@ -60,7 +60,7 @@ def reap(
 
 
 def left_behind(job: JobFacts, *, everyones: bool) -> bool:
-    """Tell whether a job's server is gone; for other hosts' the caller decides."""
+    """Return whether a job's server is gone; for other hosts' the caller decides."""
     return server_is_gone(job) or (everyones and not is_of_this_host(job))
 
 

@@ -121,7 +121,7 @@ def recover(
 
 
 def _recovered(account: Account, reader: Reader, jobs: Sequence[JobFacts]) -> list[Recovered]:
-    outcomes = find_outcomes(account, _bucket(jobs), jobs[0].dispatch, jobs)
+    outcomes = find_outcomes(account, _bucket(jobs), jobs[0].dispatch)
     newest = {job.node: job for job in sorted(jobs, key=lambda job: job.created)}
     views = reader.views([job for job in jobs if newest[job.node] is job])
     return [Recovered(view, outcomes.get(view.job.node)) for view in views]
@@ -137,7 +137,7 @@ def _list_dispatches(account: Account, jobs: Sequence[JobFacts]) -> None:
     shown = 0
     for group in group_by_dispatch(TaskView(job) for job in gone):
         some = [task.job for task in group.tasks]
-        outcomes = find_outcomes(account, _bucket(some), group.dispatch, some)
+        outcomes = find_outcomes(account, _bucket(some), group.dispatch)
         running = sum(not job.finished for job in some)
         if not outcomes and not running:
             continue  # Its results were delivered before the server ended.

@@ -102,8 +102,8 @@ def _show(account: Account, view: TaskView, host: Host | None, link: str, notes:
     why = view.cause or (view.waiting.sentence if view.waiting else "")
     because = f": {why}" if why else ""
     screen.print(f"{job.status}{because}", style=COLOURS[job.state], markup=False)
-    if view.error and view.error.advice:
-        screen.print(f"Fix: {view.error.advice}", markup=False)
+    if view.advice:
+        screen.print(f"Fix: {view.advice}", markup=False)
     for title, lines in _sections(view, host, link):
         if lines:
             screen.print(f"\n{title}", style="bold", markup=False)

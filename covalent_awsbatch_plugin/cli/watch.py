@@ -40,11 +40,13 @@ if TYPE_CHECKING:
 # Seconds between two updates; twice as long for every hundred jobs that have not ended.
 UPDATE, UPDATE_LOCALLY = 3.0, 0.5
 
-# Seconds without a job after which a dispatch counts as ended, where Covalent does not tell.
+# Seconds without a job after which a dispatch counts as ended, where Covalent cannot be asked.
 QUIET, QUIET_LOCALLY = 20.0, 3.0
 
-# Seconds that Covalent takes, at most, until a new dispatch can be asked for.
-REGISTERED = 10.0
+# Seconds that a busy Covalent server takes, at most, until a new dispatch has a job.
+REGISTERED = 60.0
+
+ID_LENGTH = 36
 
 SLOWEST, FAILED = 3, 5
 
@@ -77,7 +79,8 @@ def watch(dispatch_id: str | None, **options: Any) -> None:
 
 def _await_job(account: Account, queue: str, selection: Selection) -> list[JobFacts]:
     """Return a dispatch's jobs; of one that Covalent has just begun, once there is one."""
-    deadline = time.monotonic() + (REGISTERED if is_running() else 0.0)
+    new = len(selection.dispatch) == ID_LENGTH and is_running()
+    deadline = time.monotonic() + (REGISTERED if new else 0.0)
     while True:
         found = find_jobs(account, queue, selection, recent=1)
         covalent = fetch_dispatch(selection.dispatch) if selection.dispatch else None

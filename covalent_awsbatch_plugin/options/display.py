@@ -41,7 +41,7 @@ class Shown:
 
 
 def ordered(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return attributes with those first that tell most of an executor."""
+    """Return attributes with the most telling ones first."""
     return {**{name: values[name] for name in FIRST}, **values}
 
 

@@ -23,6 +23,9 @@ import re
 
 PREFIX = "covalent"
 
+# The outcomes that servers wait for, by server.
+OUTCOMES = f"{PREFIX}/outcomes/"
+
 # What outlives dispatches: no dispatch's prefix begins so, whatever its id.
 SHARED = f"{PREFIX}/_shared/"
 
@@ -81,7 +84,7 @@ def is_task_key(key: str) -> bool:
 
 def server_prefix(server: str) -> str:
     """Return the prefix of the outcomes that a server waits for."""
-    return f"{PREFIX}/outcomes/{safe_name(server)}/"
+    return f"{OUTCOMES}{safe_name(server)}/"
 
 
 def outcome_prefix(server: str, dispatch_id: object, node_id: object) -> str:

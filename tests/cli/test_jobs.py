@@ -381,7 +381,7 @@ def test_reap_asks(user: CommandLine, dispatch: Dispatch, gone: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "code", "said"),
+    ("arguments", "code", "expected"),
     [
         (["jobs", "no-such-dispatch"], 1, "no job of the dispatch no-such-dispatch"),
         (["jobs", ":3"], 2, "neither a dispatch id"),
@@ -396,7 +396,7 @@ def test_reap_asks(user: CommandLine, dispatch: Dispatch, gone: str) -> None:
     ],
 )
 def test_a_bad_call_is_refused(
-    user: CommandLine, arguments: list[str], code: int, said: str
+    user: CommandLine, arguments: list[str], code: int, expected: str
 ) -> None:
     done = user.here(*arguments)
-    assert (done.code, said in done.err) == (code, True), done.text
+    assert (done.code, expected in done.err) == (code, True), done.text

@@ -1,4 +1,4 @@
-"""What the commands call, what the template allows, and what is said when a call is denied."""
+"""What the commands call, what the template allows, and what is printed when a call is denied."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def deployed(aws: Aws, proxy: Proxy, tmp_path_factory: pytest.TempPathFactory) -
 
 @pytest.fixture
 def user(proxy: Proxy, deployed: dict[str, Any], command: CommandLine) -> Iterator[CommandLine]:
-    """The command line of somebody whose calls are noted, and denied as a test says."""
+    """The command line of a user whose calls are recorded, and denied as a test wants."""
     command.configure(deployed)
     proxy.calls.clear()
     yield command

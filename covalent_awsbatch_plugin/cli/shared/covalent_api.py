@@ -15,7 +15,7 @@ from .configuration import EXECUTOR, read_configuration
 DEFAULT_ADDRESS, DEFAULT_PORT = "localhost", 48008
 
 # Seconds: the server is on this machine, and a command does not need it.
-TIMEOUT = 3.0
+TIMEOUT = 5.0
 
 ENDED = ("COMPLETED", "FAILED", "CANCELLED", "POSTPROCESSING_FAILED")
 
@@ -57,9 +57,13 @@ def fetch_dispatch(dispatch_id: str) -> CovalentDispatch | None:
 
 
 def is_running() -> bool:
-    """Tell whether a Covalent server answers."""
+    """Return whether a Covalent server answers, or is too busy to."""
     try:
         _get("/api/v1/dispatches/list?count=1")
+    except TimeoutError:
+        return True
+    except urllib.error.URLError as error:
+        return isinstance(error.reason, TimeoutError)
     except (OSError, http.client.HTTPException, ValueError):
         return False
     return True

@@ -71,7 +71,7 @@ def group_by_dispatch(tasks: Iterable[TaskView]) -> list[Group]:
 
 def shared_failures(tasks: Sequence[TaskView]) -> list[Shared]:
     """Return why tasks failed, each cause once, the most frequent first."""
-    return _shared((t.cause, t.error.advice if t.error else "", t) for t in tasks if t.cause)
+    return _shared((t.cause, t.advice, t) for t in tasks if t.cause)
 
 
 def shared_waits(tasks: Sequence[TaskView]) -> list[Shared]:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from ...errors import BatchTaskError
+from ...errors import BatchTaskError, TaskRaised
 from ...protocol.summary import Summary
 from .account import Account
 from .job_causes import error_of, short_cause
@@ -16,6 +16,12 @@ from .job_queue import with_details
 from .job_summaries import fetch_summaries
 from .optional import Notes
 from .waiting_reasons import Queue, WaitingReason, why_waiting
+
+# What is not obvious, and costs: an exception is a failure like any other.
+RETRIED = (
+    "exceptions of a task are tried again too, and each attempt is billed; "
+    "retry_on='infrastructure' leaves them out."
+)
 
 # How often an ended job's log is asked for its last line.
 ASK_LIMIT = 3
@@ -43,8 +49,15 @@ class TaskView:
         return short_cause(self.job, self.error, self.summary)
 
     @property
+    def advice(self) -> str:
+        """What to do about its failure; empty where there is none."""
+        if isinstance(self.error, TaskRaised) and self.job.attempts > 1:
+            return RETRIED
+        return self.error.advice if self.error else ""
+
+    @property
     def remark(self) -> str:
-        """What a row has to say beyond the numbers: the cause, or the place in the queue."""
+        """What a row has beyond the numbers: the cause, or the place in the queue."""
         return self.cause or (self.waiting.place if self.waiting else "")
 
     def as_json(self, now: float) -> dict[str, Any]:
@@ -59,7 +72,7 @@ class TaskView:
             "status": job.status,
             "reason": job.reason,
             "cause": self.cause or None,
-            "advice": (self.error.advice if self.error else "") or None,
+            "advice": self.advice or None,
             "waits_because": self.waiting.sentence if self.waiting else None,
             "created": job.created,
             "started": job.started or None,

@@ -82,7 +82,7 @@ class StreamReader:
             for event in response.get("events", ()):
                 yield Event(event["timestamp"], stream, event["message"])
             token = response.get("nextForwardToken")
-            # CloudWatch says that there is no more by repeating the token.
+            # CloudWatch repeats the token where there is no more.
             if token in (None, self._request.get("nextToken")):
                 return
             self._request["nextToken"] = token

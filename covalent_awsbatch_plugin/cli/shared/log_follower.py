@@ -15,7 +15,7 @@ from .job_view import Reader
 from .log_events import Event, StreamReader, lateness, pause
 from .servers import server_is_gone
 
-# Seconds without a job for which a dispatch may submit another one, where Covalent does not tell.
+# Seconds without a job for which a dispatch may submit another one, where Covalent cannot be asked.
 QUIET, QUIET_LOCALLY = 15.0, 3.0
 
 
@@ -90,8 +90,8 @@ class Follower:
             after = f" after {span(job.ran(time.time()))}" if job.finished else ""
             because = f": {reason}" if reason else ""
             self.report(f"{job.task} {job.function} is {job.status}{attempt}{after}{because}")
-            if view.error and view.error.advice:
-                self.report(f"  Fix: {view.error.advice}")
+            if view.advice:
+                self.report(f"  Fix: {view.advice}")
 
     def _is_over(self, quiet: float) -> bool:
         if self.selection.node:

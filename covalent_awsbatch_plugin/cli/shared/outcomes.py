@@ -55,13 +55,11 @@ def bucket_of(jobs: Iterable[JobFacts], configured: str) -> str:
     return next((name for name in named if name), configured)
 
 
-def find_outcomes(
-    account: Account, bucket: str, dispatch: str, jobs: Iterable[JobFacts]
-) -> dict[str, StoredOutcome]:
+def find_outcomes(account: Account, bucket: str, dispatch: str) -> dict[str, StoredOutcome]:
     """Return the last outcome of each node of a dispatch, by the node; a returned one wins."""
-    servers = {s3_keys.safe_name(job.server) for job in jobs}
-    prefixes = [s3_keys.dispatch_prefix(dispatch)]
-    prefixes += [f"{s3_keys.PREFIX}/outcomes/{server}/{dispatch}/" for server in servers]
+    folder = s3_keys.safe_name(dispatch)
+    waited_for = [f"{server}{folder}/" for server in _server_prefixes(account, bucket)]
+    prefixes = [s3_keys.dispatch_prefix(dispatch), *waited_for]
     listed = [stored for prefix in prefixes for stored in _listed(account, bucket, prefix)]
     with ThreadPoolExecutor(THREADS) as pool:
         outcomes = list(pool.map(lambda stored: _read(account, stored), listed))
@@ -69,6 +67,13 @@ def find_outcomes(
     for stored in sorted(outcomes, key=lambda s: (s.returned, s.attempt)):
         best[stored.node] = stored
     return best
+
+
+def _server_prefixes(account: Account, bucket: str) -> Iterator[str]:
+    """Yield the prefixes of the outcomes that server processes wait for, or would if they ran."""
+    pages = account.client("s3").get_paginator("list_objects_v2")
+    for page in pages.paginate(Bucket=bucket, Prefix=s3_keys.OUTCOMES, Delimiter="/"):
+        yield from (found["Prefix"] for found in page.get("CommonPrefixes", ()))
 
 
 def _listed(account: Account, bucket: str, prefix: str) -> Iterator[StoredOutcome]:

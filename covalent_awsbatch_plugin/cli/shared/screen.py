@@ -27,7 +27,7 @@ def styled(text: str, **style: Any) -> str:
 
 
 def in_notebook() -> bool:
-    """Tell whether this is a command of a notebook's cell.
+    """Return whether this is a command of a notebook's cell.
 
     It has a terminal there, of which the notebook shows every control character.
     """

@@ -9,12 +9,12 @@ from .job_facts import JobFacts
 
 
 def is_of_this_host(job: JobFacts) -> bool:
-    """Tell whether a job's server runs, or ran, on this host."""
+    """Return whether a job's server runs, or ran, on this host."""
     return job.server.rpartition(":")[0] == tag_value(socket.gethostname())
 
 
 def server_is_gone(job: JobFacts) -> bool:
-    """Tell whether a job's server ran on this host and has ended; other hosts cannot be seen."""
+    """Return whether a job's server ran on this host and has ended; other hosts cannot be seen."""
     process = job.server.rpartition(":")[2]
     if not is_of_this_host(job):
         return False
