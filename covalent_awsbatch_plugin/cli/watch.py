@@ -20,10 +20,7 @@ from .shared.job_groups import Group, shared_failures, shared_waits
 from .shared.job_queue import existing_queue, queue_name, queue_option
 from .shared.job_search import (
     Selection,
-    describe_jobs,
-    find_ids,
     find_jobs,
-    node_order,
     none_found,
     one_dispatch,
     parse_selection,
@@ -33,15 +30,13 @@ from .shared.job_view import Reader
 from .shared.screen import console
 from .shared.servers import server_is_gone
 from .shared.sweep import Progress
+from .shared.watcher import Watcher
 
 if TYPE_CHECKING:
     from rich.console import Group as Renderable
 
-# Seconds between two updates; twice as long for every hundred jobs that have not ended.
-UPDATE, UPDATE_LOCALLY = 3.0, 0.5
-
-# Seconds without a job after which a dispatch counts as ended, where Covalent cannot be asked.
-QUIET, QUIET_LOCALLY = 20.0, 3.0
+# Seconds between two looks for the first job of a dispatch.
+FIRST_JOB = 0.5
 
 # Seconds that a busy Covalent server takes, at most, until a new dispatch has a job.
 REGISTERED = 60.0
@@ -88,64 +83,7 @@ def _await_job(account: Account, queue: str, selection: Selection) -> list[JobFa
             return found
         if covalent is None and time.monotonic() > deadline:
             return found
-        time.sleep(UPDATE_LOCALLY)
-
-
-@dataclass
-class Watcher:
-    """Reads a dispatch again and again; jobs that have ended are not read twice.
-
-    Attributes:
-        account: Where its jobs are.
-        reader: What reads why they wait and failed.
-        selection: The dispatch.
-        covalent: What Covalent knew of it at last, where it runs.
-    """
-
-    account: Account
-    reader: Reader
-    selection: Selection
-    covalent: CovalentDispatch | None = None
-    _jobs: dict[str, JobFacts] = field(default_factory=dict)
-
-    def updates(self) -> Iterator[Progress]:
-        """Yield how far the dispatch is until it has ended."""
-        changed = time.monotonic()
-        while True:
-            before = dict(self._jobs)
-            self._read()
-            yield self._progress()
-            if self._jobs != before:
-                changed = time.monotonic()
-            elif self._is_over(time.monotonic() - changed):
-                return
-            time.sleep(self._pause())
-
-    def _read(self) -> None:
-        listed = find_ids(self.account, self.reader.queue.name, self.selection)
-        known = [i for i, job in self._jobs.items() if job.finished]
-        wanted = [i for i in dict.fromkeys([*listed, *self._jobs]) if i not in known]
-        found = describe_jobs(self.account, wanted)
-        self._jobs.update({j.job_id: j for j in found if self.selection.matches(j)})
-        self.covalent = fetch_dispatch(self.selection.dispatch)
-
-    def _progress(self) -> Progress:
-        jobs = sorted(self._jobs.values(), key=node_order)
-        tasks = self.reader.views(jobs)
-        total = max(len(tasks), self.covalent.tasks if self.covalent else 0)
-        return Progress(Group(self.selection.dispatch, tuple(tasks)), total, time.time())
-
-    def _is_over(self, quiet: float) -> bool:
-        if not all(job.finished for job in self._jobs.values()):
-            return False
-        lost = any(server_is_gone(job) for job in self._jobs.values())
-        if self.covalent is not None and not lost:
-            return self.covalent.ended
-        return quiet > (QUIET_LOCALLY if self.account.access.endpoint_url else QUIET)
-
-    def _pause(self) -> float:
-        pause = UPDATE_LOCALLY if self.account.access.endpoint_url else UPDATE
-        return float(pause * (1 + sum(not j.finished for j in self._jobs.values()) // 100))
+        time.sleep(FIRST_JOB)
 
 
 @contextmanager

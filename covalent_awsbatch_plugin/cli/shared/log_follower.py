@@ -15,7 +15,7 @@ from .job_view import Reader
 from .log_events import Event, StreamReader, lateness, pause
 from .servers import server_is_gone
 
-# Seconds without a job for which a dispatch may submit another one, where Covalent cannot be asked.
+# Seconds after which a dispatch without a job has ended, where Covalent cannot be asked.
 QUIET, QUIET_LOCALLY = 15.0, 3.0
 
 
