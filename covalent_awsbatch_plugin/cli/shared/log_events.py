@@ -13,6 +13,9 @@ from .account import Account
 from .errors import Refusal
 from .job_facts import JobFacts
 
+# How many pages are turned back for the last lines of a log.
+TAIL_PAGES = 20
+
 # As many streams as FilterLogEvents takes.
 STREAM_LIMIT = 100
 
@@ -196,15 +199,23 @@ def tail(account: Account, job: JobFacts, lines: int) -> list[str]:
     """Return the last lines of a job's last attempt; none where its stream does not exist."""
     from botocore.exceptions import ClientError
 
+    request: dict[str, Any] = {
+        "logGroupName": job.log_group,
+        "logStreamName": job.streams[-1],
+        "limit": lines,
+        "startFromHead": False,
+    }
+    found: list[str] = []
     try:
-        response = account.client("logs").get_log_events(
-            logGroupName=job.log_group,
-            logStreamName=job.streams[-1],
-            limit=lines,
-            startFromHead=False,
-        )
+        # A page may be empty, or less than full, although there are more events before it.
+        for _ in range(TAIL_PAGES):
+            response = account.client("logs").get_log_events(**request)
+            found = [event["message"] for event in response.get("events", ())] + found
+            token = response.get("nextBackwardToken")
+            if len(found) >= lines or token in (None, request.get("nextToken")):
+                break
+            request["nextToken"] = token
     except ClientError as error:
         if code_of(error) != "ResourceNotFoundException":
             raise
-        return []
-    return [event["message"] for event in response.get("events", ())]
+    return found[-lines:]
