@@ -158,6 +158,10 @@ def test_policies_hold_what_is_called_and_no_more(
     image = f"{aws.account}.dkr.ecr.us-east-1.amazonaws.com/tasks:latest"
     command.configure({**recorded.options, "container_image_uri": image})
     command("doctor")
-    # The local AWS has no images to look into.
-    called = actions(recorded.server.calls) | {"ecr:GetDownloadUrlForLayer"}
+    # The local AWS has no images to look into, and no hosts.
+    called = actions(recorded.server.calls) | {
+        "ecr:GetDownloadUrlForLayer",
+        "ec2:DescribeInstances",
+        "ecs:DescribeContainerInstances",
+    }
     assert called == allowed("DispatcherPolicy")
