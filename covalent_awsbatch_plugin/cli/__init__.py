@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+import io
+import sys
 from typing import Any
 
 import click
@@ -33,6 +35,10 @@ class LazyGroup(click.Group):
         """Run the subcommand; what AWS refuses ends as a sentence, not as a traceback."""
         from .shared.errors import explained
 
+        for stream in (sys.stdout, sys.stderr):
+            # A character that the terminal's encoding lacks must not end a command.
+            if isinstance(stream, io.TextIOWrapper):
+                stream.reconfigure(errors="replace")
         with explained():
             return super().invoke(ctx)
 

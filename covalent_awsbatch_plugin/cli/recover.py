@@ -123,13 +123,15 @@ def _save(
     save, suffix = (save_transportable, "tobj") if as_transportable else (save_value, "pkl")
     saved = {}
     for task in tasks:
+        job = task.view.job
         if task.state == RETURNED and task.stored is not None:
-            function = re.sub(r"\W", "_", task.view.job.function)
-            path = folder / f"{task.view.job.node}-{function}.{suffix}"
+            # Tags may be set by whoever may submit jobs; they must not lead out of the folder.
+            node, function = (re.sub(r"\W", "_", t) for t in (job.node, job.function))
+            path = folder / f"{node}-{function}.{suffix}"
             partial = path.with_name(f".{path.name}.partial")
             save(account, task.stored, partial)
             partial.replace(path)
-            saved[task.view.job.node] = str(path)
+            saved[job.node] = str(path)
     return saved
 
 

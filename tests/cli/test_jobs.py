@@ -15,6 +15,8 @@ from typing import Any
 import pytest
 
 from covalent_awsbatch_plugin.protocol import tag_names
+from covalent_awsbatch_plugin.protocol.messages import RAISED
+from covalent_awsbatch_plugin.protocol.summary import Summary, format_summary
 
 from .command import Aws, CommandLine
 
@@ -116,6 +118,23 @@ def test_jobs_shows_status_node_function_and_attempts(
     assert "1 done, 1 failed; " in table.out
     assert "vCPU-hours" in table.out
     assert "Essential container" not in table.out
+
+
+def test_an_error_of_a_task_brings_no_control_characters(
+    user: CommandLine, dispatch: Dispatch
+) -> None:
+    error = "ValueError: \033[31mred\007 :smile: [bold]é"
+    line = format_summary(Summary(RAISED, 1, 1.0, 1.0, 2**20, error))
+    path = user.home / "line"
+    path.write_text(line)
+    dispatch.wait_for(dispatch.submit(1, f"cat {path}; echo; exit 1"), "FAILED")
+    user.extra["PYTHONIOENCODING"] = "ascii"
+    shown = user("jobs", dispatch.id)
+    assert shown.code == 0, shown.text
+    assert "\033" not in shown.out
+    assert "\007" not in shown.out
+    assert "red\ufffd :smile: [bold]?".replace("\ufffd", "?") in shown.out
+    assert "\\u001b" not in user("jobs", dispatch.id, "--json").out
 
 
 def test_jobs_by_state_and_age(user: CommandLine, dispatch: Dispatch) -> None:

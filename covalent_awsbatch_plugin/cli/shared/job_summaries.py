@@ -13,6 +13,7 @@ from .account import Account
 from .job_facts import JobFacts
 from .log_events import read_streams
 from .optional import Notes
+from .screen import harmless
 
 
 def fetch_summaries(
@@ -25,5 +26,7 @@ def fetch_summaries(
         for event in read_streams(account, by_stream.values(), pattern=f'"{MARK}"'):
             summary, job = parse_summary(event.message), by_stream.get(event.stream)
             if summary and job and summary.attempt >= job.attempts:
-                found[job.job_id] = replace(summary, logged=event.timestamp / 1000)
+                found[job.job_id] = replace(
+                    summary, logged=event.timestamp / 1000, error=harmless(summary.error)
+                )
     return found

@@ -9,6 +9,7 @@ from pathlib import Path
 from .job_facts import JobFacts
 from .job_view import TaskView
 from .outcomes import StoredOutcome
+from .screen import harmless
 from .servers import is_of_this_host, server_is_gone
 
 RETURNED, FAILED, OPEN, DELIVERED, LOST = "returned", "failed", "still runs", "delivered", "lost"
@@ -47,7 +48,7 @@ class Recovered:
     def remark(self) -> str:
         """Why it failed or waits."""
         outcome = self.stored.outcome if self.stored else None
-        return outcome.error if outcome and outcome.error else self.view.remark
+        return harmless(outcome.error) if outcome and outcome.error else self.view.remark
 
 
 def server_line(job: JobFacts) -> str:

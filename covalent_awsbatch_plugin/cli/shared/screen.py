@@ -15,7 +15,9 @@ def console(*, stderr: bool = False, soft_wrap: bool = True) -> Console:
     from rich.console import Console
 
     terminal = False if in_notebook() else None
-    return Console(highlight=False, soft_wrap=soft_wrap, stderr=stderr, force_terminal=terminal)
+    return Console(
+        highlight=False, emoji=False, soft_wrap=soft_wrap, stderr=stderr, force_terminal=terminal
+    )
 
 
 def styled(text: str, **style: Any) -> str:
