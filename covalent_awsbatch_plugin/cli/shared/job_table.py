@@ -80,15 +80,16 @@ def show_rows(
 
 def show_shared(console: Console, state: str, causes: Sequence[Shared]) -> None:
     """Print the causes that tasks share, the most frequent first, with what to do."""
+    whole = not console.is_terminal
     for shared in causes[:CAUSE_LIMIT]:
         console.print()
         names = ", ".join(task.job.task for task in shared.tasks[:TASKS_NAMED])
         more = len(shared.tasks) - TASKS_NAMED
         names += f" and {more} more" if more > 0 else ""
         line = f"{len(shared.tasks)} {state}: {shared.text}"
-        console.print(line, style=COLOURS[state], markup=False, soft_wrap=False)
+        console.print(line, style=COLOURS[state], markup=False, soft_wrap=whole)
         advice = f"Fix: {shared.advice} " if shared.advice else ""
-        console.print(f"  {advice}({names})", markup=False, soft_wrap=False)
+        console.print(f"  {advice}({names})", markup=False, soft_wrap=whole)
     if len(causes) > CAUSE_LIMIT:
         rest = len(causes) - CAUSE_LIMIT
         console.print(f"\nand {rest} more causes: see the rows.", markup=False)
