@@ -32,6 +32,15 @@ if TYPE_CHECKING:
 EXECUTOR_PLUGIN_NAME = "AWSBatchExecutor"
 _EXECUTOR_PLUGIN_DEFAULTS = resolution.defaults(documented_only=True)
 
+_CALLED_BY_RUN_IN_0_42 = {
+    "_poll_task",
+    "_upload_task",
+    "_validate_credentials",
+    "get_status",
+    "query_result",
+    "submit_task",
+}
+
 __all__ = ["EXECUTOR_PLUGIN_NAME", "AWSBatchExecutor"]
 
 log = logging.getLogger("covalent_awsbatch_plugin")
@@ -148,6 +157,17 @@ class AWSBatchExecutor(RemoteExecutor):  # type: ignore[misc]
     def _repr_html_(self) -> str:
         return display.as_html(vars(self), resolution.configured())
 
+    def __init_subclass__(cls, **options: Any) -> None:
+        """Warn of methods that run() of release 0.42 called, and this one does not."""
+        super().__init_subclass__(**options)
+        for name in sorted(_CALLED_BY_RUN_IN_0_42 & vars(cls).keys()):
+            log.warning(
+                "AWS Batch: %s overrides %s(), which run() does not call since release 1.0. "
+                "Override run() instead.",
+                cls.__qualname__,
+                name,
+            )
+
     # ---- Covalent's verbs
 
     async def run(
@@ -174,14 +194,14 @@ class AWSBatchExecutor(RemoteExecutor):  # type: ignore[misc]
             TaskCancelledError: The task was cancelled.
         """
         from .aws.model.task import Cancelled
-        from .electron.run import run_electron
+        from .electron.run import encodable, run_electron
 
         try:
             return await run_electron(self, function, args, kwargs, task_metadata)
         except Cancelled as cancelled:
             raise TaskCancelledError(f"Task {_label(task_metadata)} was cancelled") from cancelled
         except BatchTaskError as error:
-            print(error, file=self.task_stderr or sys.stderr)
+            print(encodable(str(error)), file=self.task_stderr or sys.stderr)
             raise _for_covalent(error) from error.__cause__
 
     async def cancel(self, task_metadata: dict[str, Any], job_handle: Any) -> bool:

@@ -92,9 +92,14 @@ def _builtin_result(executor: Executor, outcome: messages.Outcome) -> Any:
 
 
 def _print_output(executor: Executor, outcome: messages.Outcome) -> None:
-    print(outcome.stdout, end="", file=executor.task_stdout or sys.stdout)
-    print(outcome.stderr, end="", file=executor.task_stderr or sys.stderr)
-    print(outcome.traceback, end="", file=executor.task_stderr or sys.stderr)
+    print(encodable(outcome.stdout), end="", file=executor.task_stdout or sys.stdout)
+    print(encodable(outcome.stderr), end="", file=executor.task_stderr or sys.stderr)
+    print(encodable(outcome.traceback), end="", file=executor.task_stderr or sys.stderr)
+
+
+def encodable(text: str) -> str:
+    """Return a text without lone surrogates: Covalent would leave the node RUNNING for them."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 async def _ask(question: Any, what: str) -> Any:

@@ -26,7 +26,7 @@ class Case:
         bucket: The bucket of the task.
         region: The region of the job.
         logs: The ends of the attempts' logs, by log stream.
-        links: The console's addresses of the log streams.
+        links: The console's addresses of the log streams; empty where it knows none.
     """
 
     job_id: str
@@ -45,7 +45,7 @@ class Case:
 def where(case: Case) -> str:
     """Name the job and its log, for a failure that its own output explains."""
     lines = [f"Job: {case.job_id}"]
-    lines += [f"Log: {stream}  {link}" for stream, link in list(case.links.items())[-1:]]
+    lines += [f"Log: {stream}  {link}".rstrip() for stream, link in list(case.links.items())[-1:]]
     return "\n".join(lines)
 
 
@@ -61,7 +61,7 @@ def evidence(case: Case) -> str:
             *map(_attempt_line, range(1, len(job.attempts) + 1), job.attempts),
         ]
     for stream, link in case.links.items():
-        lines.append(f"Log: {stream}  {link}")
+        lines.append(f"Log: {stream}  {link}".rstrip())
         lines += [f"  | {line}" for line in case.logs.get(stream, ())]
     return "\n".join(lines)
 

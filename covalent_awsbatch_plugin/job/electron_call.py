@@ -26,11 +26,11 @@ Read = Callable[[messages.Part], bytes]
 
 
 class NotSerializable(Exception):
-    """The result cannot be pickled, because of its cause."""
+    """The result cannot be pickled; the cause says why."""
 
 
 class CannotUnpickle(Exception):
-    """A part of the call could not be unpickled, because of its cause.
+    """A part of the call could not be unpickled; the cause says why.
 
     Attributes:
         part: Which part it is.

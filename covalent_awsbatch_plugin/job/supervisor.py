@@ -16,7 +16,7 @@ from ..protocol.summary import Summary, format_summary
 from . import memory
 from .bucket import Bucket, is_denied
 from .descendants import Descendants
-from .output import Tee, write_text
+from .output import Tee, write_all
 from .report import Receiver
 from .scratch import blob_path, one_line, result_path
 from .watch import Terminated, Watch
@@ -24,7 +24,7 @@ from .watch import Terminated, Watch
 
 @dataclass(frozen=True)
 class Job:
-    """What the job's environment names.
+    """What the job's environment says.
 
     Attributes:
         bucket: The bucket of the task.
@@ -54,7 +54,7 @@ def read_job(environ: dict[str, str]) -> Job:
 
 def log(message: str) -> None:
     """Write a line of our own to the container's log."""
-    write_text(2, f"covalent-awsbatch: {message}\n")
+    write_all(2, f"covalent-awsbatch: {message}\n".encode("utf-8", "backslashreplace"))
 
 
 @dataclass(frozen=True)
@@ -157,7 +157,7 @@ class Supervisor:
             stdout=stdout,
             stderr=stderr + "".join(f"covalent-awsbatch: {note}\n" for note in notes),
         )
-        write_text(2, outcome.traceback)
+        write_all(2, outcome.traceback.encode("utf-8", "backslashreplace"))
         for note in notes:
             log(note)
         log_summary(outcome, self._watch.cpu_seconds)
@@ -193,7 +193,7 @@ def log_summary(outcome: messages.Outcome, cpu_seconds: float) -> None:
         peak_memory=outcome.peak_memory,
         error=outcome.error,
     )
-    write_text(2, f"{format_summary(summary)}\n")
+    write_all(2, f"{format_summary(summary)}\n".encode("utf-8", "backslashreplace"))
 
 
 def _refused(error: Exception, job: Job) -> int:
@@ -223,7 +223,7 @@ def parts_of(call: messages.Call) -> list[messages.Part]:
 
 
 def outcome_without_report(wait_status: int) -> messages.Outcome:
-    """Return the outcome of a task whose process has reported nothing."""
+    """Return what the end of a process says that has reported nothing."""
     if os.WIFSIGNALED(wait_status):
         number = os.WTERMSIG(wait_status)
         error = f"It was ended by {_signal_name(number)}"

@@ -56,7 +56,7 @@ def format_summary(summary: Summary) -> str:
 
 
 def parse_summary(line: str) -> Summary | None:
-    """Return the summary that a line of a log is, or None where it is another line."""
+    """Return what a line of a log says, or None where it is another line."""
     found = _LINE.fullmatch(line.strip())
     if found is None:
         return None

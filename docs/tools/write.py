@@ -14,6 +14,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import failures  # noqa: E402
 import made  # noqa: E402
+import parity  # noqa: E402
 
 BEGIN, END = "<!-- options: made from options.py -->", "<!-- end of options -->"
 
@@ -31,6 +32,8 @@ def pages() -> dict[Path, str]:
     return {
         ROOT / "README.md": readme(),
         ROOT / "docs" / "failures.md": failures.page(),
+        ROOT / "docs" / "reference" / "parity.md": parity.page(),
+        ROOT / "tests" / "parity" / "README.md": parity.readme(),
     }
 
 

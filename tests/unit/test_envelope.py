@@ -1,4 +1,4 @@
-"""Envelopes: what one side writes the other reads, and bytes that are no envelope are refused."""
+"""Envelopes: what one side writes the other reads, and what is no envelope is told so."""
 
 from __future__ import annotations
 

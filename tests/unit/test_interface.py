@@ -167,6 +167,21 @@ async def test_receive_reports_nodes_cancelled_before_they_started():
     assert all(update.assets == {} for update in updates)
 
 
+def test_a_subclass_learns_which_methods_run_no_longer_calls(caplog, monkeypatch):
+    monkeypatch.setattr(logging.getLogger("covalent_awsbatch_plugin"), "parent", logging.root)
+
+    class Loud(AWSBatchExecutor):
+        async def submit_task(self, task_metadata, identity):
+            return await super().submit_task(task_metadata, identity)
+
+        async def run(self, function, args, kwargs, task_metadata):
+            return await super().run(function, args, kwargs, task_metadata)
+
+    (message,) = [record.getMessage() for record in caplog.records]
+    assert "Loud overrides submit_task()" in message
+    assert "Override run() instead." in message
+
+
 def test_boto_session_options_name_the_profile_or_the_keys(tmp_path):
     file = tmp_path / "credentials"
     file.write_text("[lab]\naws_access_key_id = A\naws_secret_access_key = B\n")

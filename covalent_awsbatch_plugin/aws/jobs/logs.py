@@ -32,8 +32,12 @@ async def with_logs(session: Session, settled: Settled, definition: DefinitionSp
     group = settled.job.log_group or definition.log_group
     streams = list(dict.fromkeys(_streams(settled.job)))
     identity = await session.identity()
-    region = session.access.region
-    links = {s: console_link(region, group, s, identity.partition) for s in streams}
+    access = session.access
+    links = {
+        # The console of AWS knows nothing of what is behind another endpoint.
+        s: "" if access.endpoint_url else console_link(access.region, group, s, identity.partition)
+        for s in streams
+    }
     # An outcome holds the task's output, so the log has nothing to add.
     wanted = [] if settled.outcome else streams
     tails = await asyncio.gather(*(tail(session, group, s) for s in wanted))

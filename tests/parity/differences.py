@@ -1,0 +1,151 @@
+"""Where the executor differs from Covalent's local one on purpose, each with its reason.
+
+The page *Like Covalent's local executor* of the documentation shows this table.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from .observation import Node, Observation
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Something that differs, and why.
+
+    Attributes:
+        local: What Covalent's local executor does.
+        ours: What ours does.
+        reason: Why.
+        without: Takes what differs out of a node; the identity where every observation leaves it
+            out, or no workflow can show it on one machine.
+    """
+
+    local: str
+    ours: str
+    reason: str
+    without: Callable[[Node], Node] = lambda node: node
+
+
+def without(difference: Difference, seen: Observation) -> Observation:
+    """Return an observation without what differs."""
+    nodes = tuple(_deep(difference, node) for node in seen.nodes)
+    if difference.without is _without_all:
+        seen = replace(seen, status="", result="", string="", error="")
+    return replace(seen, nodes=nodes)
+
+
+def _deep(difference: Difference, node: Node) -> Node:
+    node = difference.without(node)
+    if node.sublattice is not None:
+        node = replace(node, sublattice=without(difference, node.sublattice))
+    return node
+
+
+def _without_output(node: Node) -> Node:
+    return replace(node, stdout="", stderr="")
+
+
+def _without_packing(node: Node) -> Node:
+    if not node.name.startswith(":sublattice:"):
+        return node
+    lines = re.sub("^Packing staging directory for server-side import\n", "", node.stdout)
+    return replace(node, stdout=lines, output="", string="")
+
+
+def _without_long_strings(node: Node) -> Node:
+    return replace(node, string=node.string[: 64 * 1024])
+
+
+def _without_failure(node: Node) -> Node:
+    return replace(node, stdout="", stderr="", raised=())
+
+
+def _without_all(node: Node) -> Node:
+    return replace(node, status="", output="", string="", stdout="", stderr="", raised=())
+
+
+def _without_command(node: Node) -> Node:
+    wrote = "The command wrote:"
+    end = node.raised.index(wrote) if wrote in node.raised else len(node.raised)
+    return replace(node, raised=node.raised[:end])
+
+
+DIFFERENCES: dict[str, Difference] = {
+    "explanation": Difference(
+        local="stderr of a task that failed ends with the traceback",
+        ours="the traceback leaves out Covalent's and our own frames, names the user's files and "
+        "lines, and is followed by what happened, what to do and the job",
+        reason="The job is elsewhere: its log and AWS's reasons belong to the evidence.",
+    ),
+    "packages": Difference(
+        local="a task finds every package and module of the Covalent server",
+        ours="it finds those of its image, and what deps_pip and deps_module bring along",
+        reason="The job runs in a container. A ModuleNotFoundError says what to do.",
+    ),
+    "pip": Difference(
+        local="DepsPip installs into the environment of the Covalent server, for good",
+        ours="it installs into the job's container",
+        reason="No other task, and not the server, is to change by it.",
+    ),
+    "files": Difference(
+        local="a task reads and writes the disk of the Covalent server",
+        ours="it has the disk of its container; file transfers by path need a shared volume",
+        reason="The job runs on another host. S3 and HTTP transfers work as they are.",
+    ),
+    "server": Difference(
+        local="ct.dispatch in a task finds the Covalent server by itself",
+        ours="it needs dispatcher_addr=, an address that the job can reach",
+        reason="The container has no Covalent configuration; the server is seldom reachable.",
+    ),
+    "log files": Difference(
+        local="log_stdout and log_stderr name no files that are written",
+        ours="the files get the task's output, as with Covalent's other remote executors",
+        reason="Covalent writes them for every executor that it calls by run().",
+    ),
+    "native output": Difference(
+        local="stdout and stderr have what Python's print writes",
+        ours="they have everything that is written, by native code and subprocesses too",
+        reason="The job's streams are caught at file-descriptor level.",
+        without=_without_output,
+    ),
+    "exit": Difference(
+        local="an electron that calls sys.exit, or is interrupted, loses its output",
+        ours="its output and the reason are kept",
+        reason="Covalent's worker catches nothing but Exception.",
+        without=_without_failure,
+    ),
+    "not Unicode": Difference(
+        local="an electron loses its output when its exception's text is not Unicode",
+        ours="what cannot be encoded is shown as escapes",
+        reason="A file name that is not UTF-8 is enough for it.",
+        without=_without_failure,
+    ),
+    "failed command": Difference(
+        local="what a failed command of DepsBash or DepsPip wrote is lost",
+        ours="it stands below the traceback",
+        reason="Without it, the reason of the failure is missing.",
+        without=_without_command,
+    ),
+    "names": Difference(
+        local="fails for a keyword argument called function, call_before or call_after",
+        ours="they are arguments like any other",
+        reason="Covalent's wrapper passes the task's arguments on beside its own.",
+        without=_without_all,
+    ),
+    "string form": Difference(
+        local="keeps the whole string form of a result",
+        ours="keeps its first 64 KiB",
+        reason="Of bytes it is four times as long as they are, and Covalent shows none of it.",
+        without=_without_long_strings,
+    ),
+    "sublattice": Difference(
+        local="a sublattice's builder submits it to the server itself",
+        ours="it returns the sublattice, which the server submits; its stdout has one line more",
+        reason="A job on AWS has no way to the Covalent server.",
+        without=_without_packing,
+    ),
+}

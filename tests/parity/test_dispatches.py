@@ -1,0 +1,182 @@
+"""Dispatches that are looked at, changed or ended while they run: on ours as on local."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import covalent as ct
+import pytest
+from covalent.triggers import BaseTrigger, DirTrigger
+
+from tests.end_to_end.conftest import wait_until
+
+from .conftest import ENDED, LIMIT, LOCAL, ON_HOST, Runs, wait_for_end
+from .observation import observe
+
+MODES = (LOCAL, ON_HOST)
+
+
+@ct.electron
+def add(x, y):
+    return x + y
+
+
+@ct.electron
+def double(x):
+    return 2 * x
+
+
+def lattice(mode: str, **options: Any) -> Any:
+    def workflow(x, y=1):
+        return double(add(x, y))
+
+    return ct.lattice(workflow, executor=mode, workflow_executor=mode, **options)
+
+
+def finished(dispatch_id: str, mode: str) -> Any:
+    wait_for_end(dispatch_id, time.monotonic() + LIMIT, mode)
+    return ct.get_result(dispatch_id)
+
+
+def both(runs: Runs, look: Callable[[str], Any]) -> tuple[Any, Any]:
+    """Return what is seen with our executor and with the local one."""
+    assert runs
+    return look(ON_HOST), look(LOCAL)
+
+
+def test_redispatch_with_new_arguments_other_electrons_and_reused_results(runs: Runs):
+    @ct.electron
+    def subtract(x, y):
+        return x - y
+
+    def look(mode: str) -> Any:
+        first = finished(ct.dispatch(lattice(mode))(1, y=2), mode)
+        again = ct.redispatch(first.dispatch_id)()
+        other = ct.redispatch(first.dispatch_id)(5, y=6)
+        reused = ct.redispatch(first.dispatch_id, reuse_previous_results=True)()
+        replaced = ct.redispatch(first.dispatch_id, replace_electrons={"add": subtract})(5, y=3)
+        results = [finished(dispatch_id, mode) for dispatch_id in (again, other, reused, replaced)]
+        assert len({result.dispatch_id for result in results}) == 4
+        return [(str(result.status), result.result) for result in results]
+
+    ours, local = both(runs, look)
+    assert ours == local
+    assert [result for _, result in ours] == [6, 22, 6, 4]
+
+
+def test_dispatch_without_running_and_dispatch_sync(runs: Runs):
+    def look(mode: str) -> Any:
+        waiting = ct.dispatch(lattice(mode), disable_run=True)(1)
+        status = str(ct.get_result(waiting).status)
+        started = ct.redispatch(waiting)() if status in ENDED else ct.dispatch(lattice(mode))(1)
+        sync = ct.dispatch_sync(lattice(mode))(2)
+        return status, finished(started, mode).result, sync.result, str(sync.status)
+
+    ours, local = both(runs, look)
+    assert ours == local
+    assert ours[1:] == (4, 6, "COMPLETED")
+
+
+def test_parts_of_a_result_and_its_metadata(runs: Runs):
+    def look(mode: str) -> Any:
+        dispatch_id = ct.dispatch(lattice(mode))(1)
+        finished(dispatch_id, mode)
+        bare = ct.get_result(dispatch_id, workflow_output=False, intermediate_outputs=False)
+        whole = ct.get_result(dispatch_id)
+        outputs = whole.get_all_node_outputs()
+        node = whole.get_node_result(0)
+        return (
+            bare.encoded_result is None,
+            {name: value.get_deserialized() for name, value in outputs.items()},
+            whole.inputs.get_deserialized(),
+            whole.post_process(),
+            node["start_time"] <= node["end_time"],
+            whole.start_time <= whole.end_time,
+            whole.root_dispatch_id == dispatch_id,
+            str(whole).count("COMPLETED"),
+        )
+
+    ours, local = both(runs, look)
+    assert ours == local
+
+
+def test_a_trigger_starts_a_dispatch(runs: Runs, tmp_path: Path):
+    def look(mode: str) -> Any:
+        folder = tmp_path / mode
+        folder.mkdir()
+        trigger = DirTrigger(str(folder), ["created"])
+        dispatch_id = ct.dispatch(lattice(mode, triggers=trigger))(1)
+        before = str(ct.get_result(dispatch_id).status)
+        (folder / "file").write_text("here")
+        result = finished(dispatch_id, mode)
+        ct.stop_triggers(dispatch_id)
+        return before, str(result.status), result.result
+
+    ours, local = both(runs, look)
+    assert ours == local == ("NEW_OBJECT", "COMPLETED", 4)
+
+
+def test_a_trigger_of_ones_own_starts_it_again_and_again(runs: Runs):
+    def look(mode: str) -> Any:
+        trigger = BaseTrigger()
+        trigger.use_internal_funcs = False
+        dispatch_id = ct.dispatch(lattice(mode), disable_run=True)(1)
+        trigger.lattice_dispatch_id = dispatch_id
+        trigger.trigger()
+        first = finished(dispatch_id, mode)
+        trigger.trigger()
+        (again,) = trigger.new_dispatch_ids
+        return first.result, finished(again, mode).result
+
+    ours, local = both(runs, look)
+    assert ours == local == (4, 4)
+
+
+def test_cancelling_a_sublattice_ends_its_jobs(runs: Runs, tmp_path: Path):
+    started = tmp_path / "started"
+
+    @ct.electron
+    def sleep():
+        started.write_text("now")
+        time.sleep(300)
+
+    @ct.electron
+    @ct.lattice
+    def sub():
+        return sleep()
+
+    @ct.lattice(executor=ON_HOST, workflow_executor=ON_HOST)
+    def workflow():
+        return sub()
+
+    assert runs
+    dispatch_id = ct.dispatch(workflow)()
+    wait_until(started.exists)
+    ct.cancel(dispatch_id)
+    result = finished(dispatch_id, ON_HOST)
+    seen = observe(result, tmp_path)
+    assert seen.status == "CANCELLED"
+    assert seen.nodes[0].sublattice is not None
+    assert seen.nodes[0].sublattice.nodes[0].status == "CANCELLED"
+
+
+@pytest.mark.parametrize("stream", ["log_stdout", "log_stderr"])
+def test_log_files_have_the_task_s_output(runs: Runs, stream: str, tmp_path: Path):
+    import sys
+
+    file = tmp_path / "task.log"
+    options = {**runs.options(), stream: str(file)}
+
+    @ct.electron(executor=ct.executor.AWSBatchExecutor(**options))
+    def speak():
+        print("spoken", file=sys.stdout if stream == "log_stdout" else sys.stderr)
+
+    @ct.lattice
+    def workflow():
+        return speak()
+
+    assert str(finished(ct.dispatch(workflow)(), ON_HOST).status) == "COMPLETED"
+    assert file.read_text() == "spoken\n"
