@@ -118,12 +118,12 @@ class Supervisor:
         """Run the task; return the job's exit code."""
         try:
             task = fetch(self._bucket, self._job, self._folder)
+            self._watch.start(self._go)
         except Terminated:
             log("The job was ended (SIGTERM) before its task had started.")
             return self._give_up(128 + signal.SIGTERM)
         except Exception as error:  # noqa: BLE001 - whatever it is, the log must name it
             return self._give_up(_refused(error, self._job))
-        self._watch.start(self._go)
         outcome = self._conclude(self._watch.wait())
         try:
             store(self._bucket, self._job, task, outcome, self._folder)
@@ -244,10 +244,15 @@ def store(
     bucket: Bucket, job: Job, task: messages.Task, outcome: messages.Outcome, folder: Path
 ) -> None:
     """Store the outcome; a large result goes first, into an object of its own."""
-    result = outcome.result
-    if result is not None and result.data is None:
+    result, path = outcome.result, result_path(folder)
+    if result is not None and result.size > messages.INLINE_LIMIT:
+        if result.data is not None:
+            # The task process could not leave it there.
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            path.write_bytes(result.data)
         key = s3_keys.result_key(job.key, job.job_id, job.attempt)
-        bucket.upload(result_path(folder), key)
-        outcome = dataclasses.replace(outcome, result=dataclasses.replace(result, key=key))
+        bucket.upload(path, key)
+        stored = dataclasses.replace(result, data=None, key=key)
+        outcome = dataclasses.replace(outcome, result=stored)
     key = s3_keys.outcome_key(task.outcome_prefix, job.job_id, job.attempt)
     bucket.put_once(key, envelope.encode_outcome(outcome))

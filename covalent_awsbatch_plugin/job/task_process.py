@@ -130,6 +130,8 @@ def call_task(call: messages.Call, folder: Path) -> Any:
 def pack(result: Any, call: messages.Call, folder: Path) -> messages.Part:
     """Return the result as a part; the content of a large one is left in ``folder``.
 
+    Where that is not possible, the content goes through the report pipe.
+
     Raises:
         NotSerializable: It cannot be pickled.
     """
@@ -143,15 +145,24 @@ def pack(result: Any, call: messages.Call, folder: Path) -> messages.Part:
 
 
 def _part(content: bytes, folder: Path, **description: Any) -> messages.Part:
-    if len(content) <= messages.INLINE_LIMIT:
-        return messages.Part(data=content, size=len(content), **description)
-    path = result_path(folder)
-    # The task may have emptied its temporary folder, or set a umask.
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with path.open("wb") as file:
-        os.fchmod(file.fileno(), 0o600)
-        file.write(content)
-    return messages.Part(key="", size=len(content), **description)
+    if len(content) > messages.INLINE_LIMIT and write_result(result_path(folder), content):
+        return messages.Part(key="", size=len(content), **description)
+    return messages.Part(data=content, size=len(content), **description)
+
+
+def write_result(path: Path, content: bytes) -> bool:
+    """Leave a large result in the scratch folder; return whether that was possible.
+
+    The task may have emptied its temporary folder, set a umask or a limit, or become another user.
+    """
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with path.open("wb") as file:
+            os.fchmod(file.fileno(), 0o600)
+            file.write(content)
+    except OSError:
+        return False
+    return True
 
 
 def content(part: messages.Part, folder: Path) -> bytes:

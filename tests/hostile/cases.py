@@ -116,6 +116,9 @@ CASES = {
         stderr="The task did not end within 20 seconds of SIGTERM and was killed.",
         absent=("used more memory",),
     ),
+    "stopped": killed(
+        f.stops_itself, "SIGKILL", stderr="The task did not end within 20 seconds of SIGTERM"
+    ),
     "end taken": Case(f.returns_when_it_is_asked_to_end),
     "signals ignored": Case(f.ignores_every_signal),
     "signals blocked": Case(f.blocks_every_signal),
@@ -143,6 +146,10 @@ CASES = {
     ),
     "umask": Case(f.masks_every_permission, b"x" * 1_000_000),
     "limit of file size": Case(f.limits("RLIMIT_FSIZE", 0)),
+    "limit of file size, large result": Case(
+        f.limits_its_files_and_returns_much, b"x" * 1_000_000
+    ),
+    "another user, large result": Case(f.becomes_another_user_and_returns_much, b"x" * 1_000_000),
     "limit of open files": Case(f.limits("RLIMIT_NOFILE", 3)),
     "limit of processes": Case(f.limits("RLIMIT_NPROC", 1)),
     "limit of address space": raised(f.runs_out_of_address_space, "MemoryError"),

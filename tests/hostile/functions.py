@@ -286,6 +286,19 @@ def does_not_end_when_it_is_asked_to():
     time.sleep(600)
 
 
+def stops_itself():
+    import time
+    from pathlib import Path
+
+    supervisor, task = os.getppid(), os.getpid()
+    if os.fork() == 0:
+        while Path(f"/proc/{task}/stat").read_text().rsplit(")", 1)[1].split()[0] != "T":
+            time.sleep(0.01)
+        os.kill(supervisor, signal.SIGTERM)
+        os._exit(0)
+    os.kill(task, signal.SIGSTOP)
+
+
 def returns_when_it_is_asked_to_end():
     import time
 
@@ -424,6 +437,18 @@ def limits(name, soft):
         return VALUE
 
     return function
+
+
+def limits_its_files_and_returns_much():
+    limits("RLIMIT_FSIZE", 1000)()
+    return b"x" * 1_000_000
+
+
+def becomes_another_user_and_returns_much():
+    if os.getuid() == 0:
+        os.setgid(65534)
+        os.setuid(65534)
+    return b"x" * 1_000_000
 
 
 def runs_out_of_address_space():
