@@ -192,7 +192,7 @@ variable "s3_kms_key_id" {
 }
 
 variable "share_packages" {
-  type        = bool
-  default     = dispatch
-  description = "Whether packages that electrons of a dispatch share are installed once"
+  type        = string
+  default     = "dispatch"
+  description = "Among which electrons the packages of a DepsPip are shared: dispatch, bucket or never"
 }
