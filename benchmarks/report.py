@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import platform
 import sys
@@ -56,6 +55,8 @@ ten.
   fetches the task while the other half imports: it needs a second core for that.
 - The fan-out is 100 wide, of instant jobs, through a real Covalent server; beside it stands an
   executor that only makes the two calls to Covalent's database that its protocol needs.
+- Where jobs take a minute, `poll_freq` is 10, its default. The end of a job is when its container
+  has stopped, after its outcome was stored.
 - 5,000 jobs are looked at a hundred at a time, at 4.9 calls a second: each of them every 10.2 s,
   at a `poll_freq` of 10.
 """
@@ -72,15 +73,10 @@ While {count:,} tasks wait, nothing waits longer for the event loop than {waitin
 but of what is used, and none that the collector has to follow of jobs that go on, so that it
 hardly ever has reason to search.
 
-It searches all of the server's memory whenever that has grown by a quarter, and so while the tasks
-are being submitted, which takes {submit:.0f} s at SubmitJob's rate. Then the loop was blocked for
-more than 50 ms {late} times, for {longest:.0f} ms at the longest. Without the collector it would
-have been {busy:.0f} ms, all tasks having been started at the same moment. A search takes
-{empty:.0f} ms ({empty_objects:,} objects) with nothing but Covalent imported and not a task, and
-{full:.0f} ms ({full_objects:,} objects, {each:.0f} a task, Covalent's own and the harness's among
-them) with {count:,} tasks; about {searches} lie between the one and the other. This is not fixed:
-the plugin could only do so by changing the collector for the whole server, which is its owner's to
-do.
+While the tasks are being submitted, which takes {submit:.0f} s at SubmitJob's rate, the loop was
+blocked for up to {longest:.0f} ms, {busy:.0f} ms without the collector, which searches all of the
+server's memory whenever that has grown by a quarter: only `gc.freeze()` would spare it Covalent's
+objects, and that is a decision for the whole process, which is its owner's to make.
 """
 
 
@@ -127,22 +123,14 @@ def _page(measured: Measured) -> Iterator[str]:
 
 
 def _blocks(run: Any) -> str:
-    count, submitting = run["jobs"], run["submitting"]
-    empty, full = run["search"]["before"], run["search"]["waiting"]
+    submitting = run["submitting"]
     return BLOCKS.format(
-        count=count,
+        count=run["jobs"],
         waiting=run["longest_block"] * 1000,
         idle=run["longest_block_but_for_gc"] * 1000,
-        submit=count / SUBMITS_A_SECOND,
-        late=submitting["blocks_over_50_ms"],
+        submit=run["jobs"] / SUBMITS_A_SECOND,
         longest=submitting["longest_block"] * 1000,
         busy=submitting["longest_block_but_for_gc"] * 1000,
-        empty=empty["seconds"] * 1000,
-        empty_objects=empty["objects"],
-        full=full["seconds"] * 1000,
-        full_objects=full["objects"],
-        each=(full["objects"] - empty["objects"]) / count,
-        searches=round(math.log(full["objects"] / empty["objects"]) / math.log(1.25)),
     )
 
 

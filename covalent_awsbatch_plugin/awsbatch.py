@@ -275,7 +275,9 @@ class AWSBatchExecutor(RemoteExecutor):  # type: ignore[misc]
     async def query_result(self, task_metadata: dict[str, Any]) -> tuple[Any, str, str]:
         """Return the result, stdout and stderr of a task that has ended and left its objects.
 
-        A result of Covalent's own call is a TransportableObject; another one is unpickled.
+        A result of Covalent's own call is a TransportableObject, which is not unpickled. Only for
+        a plain function, uploaded as one pickle, is the result unpickled here: whoever can write
+        to the bucket could then run code in this process.
 
         Args:
             task_metadata: The task's ``dispatch_id`` and ``node_id``.

@@ -238,12 +238,12 @@ def translate(
     """Return the error that the user is to see for a call that failed for good."""
     error = cause_of(error)
     call = f"{service}:{operation}"
-    said = f"{call} answered {code_of(error)}: {_message(error)}"
+    text = f"{call} answered {code_of(error)}: {_message(error)}"
     if kind in (Kind.CREDENTIALS, Kind.EXPIRED):
-        return CredentialsFailed(said, advice=CREDENTIALS_ADVICE)
+        return CredentialsFailed(text, advice=CREDENTIALS_ADVICE)
     if kind in (Kind.THROTTLED, Kind.TRANSIENT, Kind.CLOCK):
         advice = CLOCK_ADVICE if kind is Kind.CLOCK else f"{NETWORK_ADVICE}, then dispatch again."
-        return AWSUnavailable(said, advice=advice)
+        return AWSUnavailable(text, advice=advice)
     if kind is Kind.DENIED:
         return _denied(error, call, params)
     if kind is Kind.MISSING and code_of(error) == "NoSuchBucket":
@@ -253,9 +253,9 @@ def translate(
         )
     if kind is Kind.MISSING or _is_missing(error):
         return ResourceMissing(
-            said, advice="'covalent-awsbatch doctor' tells what is missing, and how to make it."
+            text, advice="'covalent-awsbatch doctor' shows what is missing and how to create it."
         )
-    return AWSError(said, advice="'covalent-awsbatch doctor' checks the account's set-up.")
+    return AWSError(text, advice="'covalent-awsbatch doctor' checks the account's set-up.")
 
 
 def _message(error: BaseException) -> str:

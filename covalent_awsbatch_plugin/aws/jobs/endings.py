@@ -1,6 +1,6 @@
 """Ending jobs that are no longer wanted, and waiting until they have ended.
 
-A task is given up in a moment: its server stops, or somebody cancels it. Its job is ended in the
+A task is given up in a moment: its server stops, or it is cancelled. Its job is ended in the
 background, for as long as that takes: its submission may be under way, and AWS may be out of
 order. Only when the job has ended can its objects go.
 """

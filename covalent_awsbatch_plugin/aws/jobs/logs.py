@@ -1,4 +1,4 @@
-"""CloudWatch: the end of a job's log, for when no outcome tells what happened."""
+"""CloudWatch: the end of a job's log, where there is no outcome."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ PATIENCE = 10.0
 
 
 async def with_logs(session: Session, settled: Settled, definition: DefinitionSpec) -> Settled:
-    """Return what came of a task together with where its logs are, and their ends if needed."""
+    """Return how a task ended together with where its logs are, and their ends if needed."""
     returned = settled.outcome is not None and settled.outcome.status == messages.RETURNED
     if settled.job is None or returned:
         return settled

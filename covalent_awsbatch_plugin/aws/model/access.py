@@ -1,4 +1,4 @@
-"""Which AWS account: as the options say it, and as AWS confirms it."""
+"""Which AWS account: as the options name it, and as AWS confirms it."""
 
 from __future__ import annotations
 

@@ -59,7 +59,7 @@ def _before_parse(
     try:
         lean = json.loads(response_dict["body"], object_pairs_hook=_keep)
     except ValueError:
-        return  # botocore reads it too, and says what is wrong.
+        return  # botocore reads it too, and raises an error.
     if isinstance(lean, dict):
         customized_response_dict.update(lean)
         response_dict["body"] = b"{}"
@@ -76,6 +76,6 @@ def _keep(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _goes_on(job: dict[str, Any]) -> bool:
-    """Tell whether only its status is of interest: it has not ended, and nothing is amiss."""
+    """Return whether only its status is of interest: it has not ended, and nothing is amiss."""
     reason = str(job.get("statusReason"))
     return str(job.get("status")) not in FINISHED and not reason.startswith(MISCONFIGURED)

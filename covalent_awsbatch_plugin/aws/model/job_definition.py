@@ -1,4 +1,4 @@
-"""What a job definition says: from a specification to RegisterJobDefinition's parameters. Pure."""
+"""Job definitions: from a specification to RegisterJobDefinition's parameters. Pure."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ LOG_DRIVER = "awslogs"
 
 @dataclass(frozen=True)
 class DefinitionSpec:
-    """What a job definition says; all tasks that share it share one revision.
+    """The content of a job definition; all tasks that share it share one revision.
 
     Attributes:
         name: The definition's name.

@@ -37,7 +37,7 @@ class TaskRequest:
         name: The function's name.
         bucket: The bucket's name.
         cache_dir: Folder for temporary files.
-        definition: What the job definition says.
+        definition: The content of the job definition.
         queue: Name or ARN of the queue.
         vcpus: Number of vCPUs.
         memory_mib: Memory in MiB.

@@ -111,7 +111,7 @@ class Storage:
         return not response.get("Errors")
 
     async def _explain(self, error: BatchTaskError) -> BatchTaskError:
-        """Tell a bucket of another account from a missing permission: S3 answers 403 to both."""
+        """Distinguish a bucket of another account from a missing permission: both are 403."""
         if not isinstance(error.__cause__, Exception):
             return error
         if classify(error.__cause__) is not Kind.DENIED:
