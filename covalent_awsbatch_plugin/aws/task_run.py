@@ -62,6 +62,8 @@ class TaskRun(Running):
             raise
         else:
             self._bucket.cleanup.task_ended(self.request.dispatch_id)
+        finally:
+            self._bucket.arrivals.forget(self.job_id)
 
     async def execute(
         self,
@@ -187,7 +189,6 @@ class TaskRun(Running):
             reason = f"Covalent cannot watch the job: {type(stop).__name__}"
         # A submission that still waits for its slot is not made.
         self.cancel()
-        self._bucket.arrivals.forget(self.job_id)
         accepted = self._backend.endings.begin(
             Unwanted(self, reason, self.request.poll_freq, self._given_up)
         )

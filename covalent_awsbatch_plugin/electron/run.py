@@ -155,7 +155,9 @@ async def query(
         raise error or OutcomeMissing()
     if outcome.result is not None and outcome.result.kind == "pickle":
         # It is unpickled here, which only a function that was uploaded as a pickle asks for.
-        _check_kind(settled, (await outcomes.called(request)).call)
+        called = await outcomes.called(request)
+        if not _is_of_kind(outcome, called.call):
+            raise _of_another_kind(settled)
     return await _result(backend, request, outcome), outcome.stdout, outcome.stderr
 
 
@@ -187,25 +189,26 @@ async def _conclude(
     if outcome is not None:
         _print_output(executor, outcome)
     error = diagnose(_case(executor, run.request, settled))
-    if error is None and outcome is not None:
-        _check_kind(settled, call)
+    if error is None and outcome is not None and _is_of_kind(outcome, call):
         result = await _fetched(backend, run, settled, outcome)
         await run.conclude(settled)
         return result
     await run.conclude(settled)
     if run.cancelled or was_cancelled(settled.job):
         raise Cancelled
-    raise error or OutcomeMissing()
+    raise error or _of_another_kind(settled)
 
 
-def _check_kind(settled: Settled, call: messages.Call) -> None:
-    """Refuse a result that is not of the kind that the task returns."""
-    result = settled.outcome.result if settled.outcome else None
-    if result is None or result.kind != call.function.kind:
-        raise OutcomeUnreadable(
-            "Its result is not of the kind that the task returns.",
-            evidence=f"Job: {settled.job_id}",
-        )
+def _is_of_kind(outcome: messages.Outcome, call: messages.Call) -> bool:
+    """Return whether a result is of the kind that the task returns."""
+    return outcome.result is not None and outcome.result.kind == call.function.kind
+
+
+def _of_another_kind(settled: Settled) -> OutcomeUnreadable:
+    return OutcomeUnreadable(
+        "Its result is not of the kind that the task returns.",
+        evidence=f"Job: {settled.job_id}",
+    )
 
 
 async def _fetched(

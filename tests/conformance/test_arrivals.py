@@ -242,3 +242,36 @@ async def test_thousands_of_objects_of_others_under_the_prefix(aws, run):
     for number in range(7000):
         aws.s3.put(BUCKET, f"{prefix}a/{number:05}", b"")
     assert await run(len, b"abc") == 3
+
+
+async def test_the_bucket_is_listed_only_while_tasks_run(aws, run):
+    """Whatever a task ended in: it returned, raised, was unreadable or cancelled."""
+
+    def fail() -> None:
+        raise LookupError
+
+    def forge(job: Any, fake: FakeAws) -> Any:
+        if "-2-" not in job.name:
+            return run_here(job, fake)
+        bomb = messages.Part("transportable", b"bm8=", size=4)
+        return store(job, fake, messages.Outcome(messages.RETURNED), bomb)
+
+    aws.script = forge
+    ends = await asyncio.gather(
+        run(len, b"abc", node=0),
+        run(fail, node=1, retry_attempts=1),
+        run(len, b"", node=2),
+        return_exceptions=True,
+    )
+    assert ends[0] == 3
+    assert isinstance(ends[1], errors.TaskRaised)
+    assert isinstance(ends[2], errors.OutcomeUnreadable)
+    cancelled = asyncio.ensure_future(run(len, b"abc", node=3))
+    await wait_until(lambda: len(aws.batch.jobs) == 4)
+    cancelled.cancel()
+    await asyncio.gather(cancelled, return_exceptions=True)
+    await wait_until(lambda: not objects(aws))
+    await asyncio.sleep(1.5)
+    listed = aws.calls["s3:ListObjectsV2"]
+    await asyncio.sleep(3)
+    assert aws.calls["s3:ListObjectsV2"] == listed

@@ -99,7 +99,7 @@ async def test_a_role_with_mfa_and_no_terminal(
     monkeypatch.setattr("getpass.getpass", no_terminal)
     session = Session(Access(str(credentials), "helped", "us-east-1", "http://127.0.0.1:9"))
     try:
-        with pytest.raises(CredentialsFailed, match="terminal|EOFError"):
+        with pytest.raises(CredentialsFailed, match=r"terminal|EOFError"):
             await session.identity()
     finally:
         await session.close()
