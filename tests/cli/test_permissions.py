@@ -9,6 +9,7 @@ import pytest
 
 from .command import Aws, CommandLine
 from .proxy import Proxy
+from .test_jobs import FOR_EVER, QUEUE, Dispatch
 
 PREFIX = "may"
 
@@ -60,6 +61,29 @@ def test_a_denied_call_is_named(
     assert done.err.startswith("Error: AWS denied permission for " + call.partition(":")[2])
     assert "Fix: allow" in done.err
     assert user.configuration.read_text() == configuration
+
+
+@pytest.mark.parametrize(
+    "call",
+    ["batch:GetJobQueueSnapshot", "batch:DescribeComputeEnvironments", "logs:FilterLogEvents"],
+)
+def test_what_only_completes_the_list_of_jobs_may_be_denied(
+    aws: Aws, user: CommandLine, proxy: Proxy, call: str
+) -> None:
+    user.configure({**user.section(), "batch_queue": QUEUE})
+    dispatch = Dispatch(aws)
+    dispatch.wait_for(dispatch.submit(0, "exit 3"), "FAILED")
+    for node in range(1, 1 + aws.slots):
+        dispatch.wait_for(dispatch.submit(node, FOR_EVER), "RUNNING")
+    dispatch.wait_for(dispatch.submit(9, "true"), "RUNNABLE")
+    proxy.denied.add(call)
+    done = user.here("jobs", dispatch.id)
+    dispatch.end()
+    assert done.code == 0, done.text
+    assert "wrote no result (exit code 3)" in done.out
+    assert "1 waiting: " in done.out
+    assert done.err.startswith("Not shown: ")
+    assert call.partition(":")[2] in done.err
 
 
 @pytest.mark.parametrize(
