@@ -17,6 +17,7 @@ from .shared.job_view import Reader
 from .shared.log_events import Event, StreamReader, read_streams
 from .shared.log_follower import Follower
 from .shared.screen import harmless, styled
+from .shared.watcher import await_job
 
 
 @click.command()
@@ -37,7 +38,8 @@ def logs(
     selection = parse_selection(dispatch_id, ["failed"] if failed else [])
     account, name = connect_from(options), queue_name(options)
     queue = existing_queue(account, name)
-    found = find_jobs(account, queue.name, selection)
+    find = await_job if follow else find_jobs
+    found = find(account, queue.name, selection)
     if not found:
         raise _none_failed(dispatch_id) if failed else none_found(selection, name, account)
     one_dispatch(found, dispatch_id)

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .shared.account import Account, account_options, connect_from
-from .shared.covalent_api import CovalentDispatch, fetch_dispatch, is_running
+from .shared.account import account_options, connect_from
+from .shared.covalent_api import CovalentDispatch
 from .shared.errors import Refusal
 from .shared.formats import count, shortened, span
 from .shared.job_facts import JobFacts
@@ -20,7 +20,6 @@ from .shared.job_groups import Group, shared_failures, shared_waits
 from .shared.job_queue import existing_queue, queue_name, queue_option
 from .shared.job_search import (
     Selection,
-    find_jobs,
     none_found,
     one_dispatch,
     parse_selection,
@@ -30,18 +29,10 @@ from .shared.job_view import Reader
 from .shared.screen import console
 from .shared.servers import server_is_gone
 from .shared.sweep import Progress
-from .shared.watcher import Watcher
+from .shared.watcher import Watcher, await_job
 
 if TYPE_CHECKING:
     from rich.console import Group as Renderable
-
-# Seconds between two looks for the first job of a dispatch.
-FIRST_JOB = 0.5
-
-# Seconds that a busy Covalent server takes, at most, until a new dispatch has a job.
-REGISTERED = 60.0
-
-ID_LENGTH = 36
 
 SLOWEST, FAILED = 3, 5
 
@@ -59,7 +50,7 @@ def watch(dispatch_id: str | None, **options: Any) -> None:
     selection = parse_selection(dispatch_id)
     account, name = connect_from(options), queue_name(options)
     queue = existing_queue(account, name)
-    found = _await_job(account, queue.name, selection)
+    found = await_job(account, queue.name, selection)
     if not found:
         raise none_found(selection, name, account)
     if dispatch_id:
@@ -70,20 +61,6 @@ def watch(dispatch_id: str | None, **options: Any) -> None:
             show(progress)
     watcher.reader.notes.show()
     sys.exit(_conclude(progress, watcher.covalent))
-
-
-def _await_job(account: Account, queue: str, selection: Selection) -> list[JobFacts]:
-    """Return a dispatch's jobs; of one that Covalent has just begun, once there is one."""
-    new = len(selection.dispatch) == ID_LENGTH and is_running()
-    deadline = time.monotonic() + (REGISTERED if new else 0.0)
-    while True:
-        found = find_jobs(account, queue, selection, recent=1)
-        covalent = fetch_dispatch(selection.dispatch) if selection.dispatch else None
-        if found or (covalent is not None and covalent.ended):
-            return found
-        if covalent is None and time.monotonic() > deadline:
-            return found
-        time.sleep(FIRST_JOB)
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -149,6 +150,20 @@ def test_watch_shows_a_sweep_with_failures_until_its_end(
         line.strip().endswith("failed: ValueError: seed 4 is not physical") for line in lines
     )
     other.end()
+
+
+def test_an_interrupted_watch_leaves_the_terminal_as_it_was(aws: Aws, user: CommandLine) -> None:
+    made = Dispatch(aws)
+    made.wait_for(made.submit(0, FOR_EVER), "RUNNING")
+    with open_terminal(user, 80, "watch", made.id) as terminal:
+        terminal.wait_for(lambda text: "0/1 ended: 1 running" in text)
+        terminal.process.send_signal(signal.SIGINT)
+        assert terminal.wait() == 1
+        assert "Traceback" not in terminal.text
+        # The cursor was hidden, and is shown again.
+        assert terminal.raw.rindex(b"\033[?25h") > terminal.raw.rindex(b"\033[?25l")
+    assert made.described(made.jobs[0])["status"] == "RUNNING"
+    made.end()
 
 
 def test_watch_of_what_returned_ends_well(aws: Aws, user: CommandLine) -> None:

@@ -38,6 +38,12 @@ class Notes:
         if line not in self.lines:
             self.lines.append(line)
 
+    def show_once(self, line: str) -> None:
+        """Write a line to standard error, unless it was written before."""
+        if line not in self.lines:
+            self.add(line)
+            click.echo(styled(line, dim=True), err=True)
+
     def show(self) -> None:
         """Write the notes to standard error, below the report."""
         for line in self.lines:

@@ -7,11 +7,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from .account import Account
-from .covalent_api import CovalentDispatch, fetch_dispatch
+from .covalent_api import CovalentDispatch, fetch_dispatch, is_running
 from .job_facts import JobFacts
 from .job_groups import Group
-from .job_search import Selection, describe_jobs, find_ids, node_order
+from .job_search import Selection, describe_jobs, find_ids, find_jobs, node_order
 from .job_view import Reader
+from .optional import Notes
 from .servers import server_is_gone
 from .sweep import Progress
 
@@ -20,6 +21,33 @@ UPDATE, UPDATE_LOCALLY = 3.0, 0.5
 
 # Seconds without a job after which a dispatch counts as ended, where Covalent cannot be asked.
 QUIET, QUIET_LOCALLY = 20.0, 3.0
+
+# Seconds between two looks for the first job of a dispatch.
+FIRST_JOB = 0.5
+
+# Seconds that a busy Covalent server takes, at most, until a new dispatch has a job.
+REGISTERED = 60.0
+
+ID_LENGTH = 36
+
+
+def await_job(account: Account, queue: str, selection: Selection) -> list[JobFacts]:
+    """Return a dispatch's jobs; of one that Covalent has just begun, once there is one."""
+    notes = Notes()
+    new = len(selection.dispatch) == ID_LENGTH and is_running()
+    deadline = time.monotonic() + (REGISTERED if new else 0.0)
+    while True:
+        found = find_jobs(account, queue, selection, recent=1)
+        covalent = fetch_dispatch(selection.dispatch) if selection.dispatch else None
+        if found or (covalent is not None and covalent.ended):
+            return found
+        if covalent is None and time.monotonic() > deadline:
+            return found
+        if covalent is not None:
+            notes.show_once(
+                f"Waiting for the first job; in Covalent the dispatch is {covalent.status}."
+            )
+        time.sleep(FIRST_JOB)
 
 
 @dataclass
