@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import boto3
+import cloudpickle
 import pytest
 from botocore.exceptions import ClientError
 
@@ -20,7 +22,7 @@ from covalent_awsbatch_plugin import AWSBatchExecutor, errors
 from covalent_awsbatch_plugin.aws.model.submission import retry_strategy
 from covalent_awsbatch_plugin.local import FaultPlan, JobFault, LocalAws
 from tests.fake_aws import FakeAws, JobEnd, scripts
-from tests.fake_aws.aws import ACCESS_KEY, SECRET_KEY
+from tests.fake_aws.aws import ACCESS_KEY, BUCKET, SECRET_KEY
 
 from .conftest import Jobs, wait_until
 
@@ -183,15 +185,6 @@ def test_an_exit_code_pattern_matches_what_is_before_the_asterisk_too(jobs: Jobs
     assert attempts == {2: 2, 21: 1, 210: 1}
 
 
-def test_a_task_that_exits_with_21_is_attempted_again_by_our_strategy(jobs: Jobs) -> None:
-    strategy = retry_strategy(2, "any")
-    attempts = {
-        code: len(jobs.run(*sh(f"exit {code}"), retryStrategy=strategy)["attempts"])
-        for code in (21, 210)
-    }
-    assert attempts == {21: 2, 210: 1}
-
-
 def test_list_jobs_by_name_groups_by_names_and_by_time_has_the_newest_first(jobs: Jobs) -> None:
     definition = jobs.define(*sh("exit 0"))
     names = ["list-b", "list-a", "list-b", "list-c", "list-a"]
@@ -267,12 +260,19 @@ def test_a_log_stream_may_never_appear(cloud: Cloud, jobs: Jobs) -> None:
 # The executor with all of it
 
 
-def run(cloud: Cloud, **options: Any) -> Any:
+def add_one(number: int) -> int:
+    return number + 1
+
+
+def run(cloud: Cloud, function: Any = add_one, argument: Any = 1, **options: Any) -> Any:
+    cloudpickle.register_pickle_by_value(sys.modules[__name__])
     executor = AWSBatchExecutor(**cloud.options, poll_freq=0.1, **options)
     metadata = {"dispatch_id": f"as-aws-{cloud.name}", "node_id": 0}
-    return asyncio.run(
-        asyncio.wait_for(executor.run(lambda number: number + 1, [1], {}, metadata), 60)
-    )
+    try:
+        work = executor.run(function, [argument], {}, metadata)
+        return asyncio.run(asyncio.wait_for(work, 60))
+    finally:
+        cloudpickle.unregister_pickle_by_value(sys.modules[__name__])
 
 
 def test_a_task_outlives_a_misconfiguration_that_passes(cloud: Cloud) -> None:
@@ -303,6 +303,19 @@ def test_the_log_s_end_is_found_behind_an_empty_page() -> None:
     with FakeAws(script=leave_a_log_only) as fake:
         cloud = Cloud("fake", fake.executor_options(), boto3.client)
         with pytest.raises(errors.OutcomeMissing, match="the reason"):
+            run(cloud, retry_attempts=1)
+
+
+@pytest.mark.parametrize("size", [10, 12_000_000])
+def test_a_bucket_that_requires_encryption_headers_gets_them_of_server_and_job(size: int) -> None:
+    required = ("aws:kms", "alias/team")
+    options = {"s3_encryption": required[0], "s3_kms_key_id": required[1]}
+    with FakeAws(script=scripts.run_process) as fake:
+        fake.s3.buckets[BUCKET].encryption = required
+        cloud = Cloud("fake", fake.executor_options(), boto3.client)
+        assert run(cloud, bytes.__len__, bytes(size), **options) == size
+        assert len(run(cloud, bytes.upper, bytes(size), **options)) == size
+        with pytest.raises(errors.NotPermitted, match="s3_encryption="):
             run(cloud, retry_attempts=1)
 
 

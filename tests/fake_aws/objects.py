@@ -31,12 +31,22 @@ class Object:
 
 @dataclass
 class Bucket:
-    """A bucket with its objects and its unfinished multipart uploads."""
+    """A bucket with its objects and its unfinished multipart uploads.
+
+    Its policy may require each write to name an encryption and a KMS key.
+    """
 
     owner: str
     region: str
     objects: dict[str, Object] = field(default_factory=dict)
     uploads: dict[str, dict[int, Object]] = field(default_factory=dict)
+    encryption: tuple[str, str] | None = None
+
+
+ENCRYPTION_HEADERS = (
+    "x-amz-server-side-encryption",
+    "x-amz-server-side-encryption-aws-kms-key-id",
+)
 
 
 @dataclass(frozen=True)
@@ -74,6 +84,19 @@ def parts_of(bucket: Bucket, request: Request) -> dict[int, Object]:
         return bucket.uploads[request.query["uploadId"]]
     except KeyError:
         raise ApiError("NoSuchUpload", "The upload does not exist.", 404) from None
+
+
+def check_encryption(bucket: Bucket, request: Request) -> None:
+    """Refuse a write that does not name the encryption that the bucket's policy requires."""
+    named = tuple(request.headers.get(header, "") for header in ENCRYPTION_HEADERS)
+    if bucket.encryption not in (None, named):
+        raise ApiError(
+            "AccessDenied",
+            "User: arn:aws:iam::123456789012:user/fake is not authorized to perform: s3:PutObject "
+            f"on resource: arn:aws:s3:::{request.bucket}/{request.key} with an explicit deny in a "
+            "resource-based policy",
+            403,
+        )
 
 
 def check_condition(bucket: Bucket, request: Request) -> None:

@@ -17,6 +17,7 @@ from tests.fake_aws.objects import (
     byte_range,
     check_body,
     check_condition,
+    check_encryption,
     find_object,
     kept_headers,
     listed,
@@ -88,6 +89,7 @@ class S3:
 
     def put_object(self, bucket: Bucket, request: Request) -> Answer:
         check_body(request)
+        check_encryption(bucket, request)
         check_condition(bucket, request)
         stored = Object(request.body, self._etag(), kept_headers(request.headers))
         bucket.objects[request.key] = stored
@@ -152,6 +154,7 @@ class S3:
     # Multipart uploads
 
     def create_multipart_upload(self, bucket: Bucket, request: Request) -> Answer:
+        check_encryption(bucket, request)
         upload = uuid.uuid4().hex
         bucket.uploads[upload] = {}
         return xml_answer(

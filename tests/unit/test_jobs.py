@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from covalent_awsbatch_plugin.aws.model import description, job_command, job_definition, submission
 from covalent_awsbatch_plugin.aws.model.access import Identity
 from covalent_awsbatch_plugin.local.batch.retries import AttemptEnd, is_retried
-from covalent_awsbatch_plugin.protocol import env_names, tag_names
+from covalent_awsbatch_plugin.protocol import env_names, exit_codes, tag_names
 
 IDENTITY = Identity("123456789012", "aws-cn", "arn:aws-cn:sts::123456789012:assumed-role/x")
 
@@ -108,7 +108,7 @@ def test_any_failure_is_retried_but_those_that_cannot_succeed():
 @pytest.mark.parametrize("retry_on", ["any", "infrastructure"])
 def test_a_task_s_own_exit_codes_are_retried_as_the_option_asks(retry_on):
     rules = submission.retry_strategy(3, retry_on)["evaluateOnExit"]
-    for code in (1, 2, 20, 21, 22, 99, 137, 139):
+    for code in map(exit_codes.of_job, (1, 2, 20, 21, 22, 99, 137, 139)):
         end = AttemptEnd(code, "Essential container in task exited")
         assert is_retried(end, 1, 3, rules) == (retry_on == "any"), code
     for code in range(210, 220):

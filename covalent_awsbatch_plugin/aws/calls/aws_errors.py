@@ -274,11 +274,13 @@ def _denied(error: BaseException, call: str, params: Mapping[str, Any]) -> NotPe
     action = found.group(1) if found else call
     resource = (found and found.group(2)) or _resource(params)
     where = f" on {resource}" if resource else ""
-    return NotPermitted(
-        f"It denied {action}{where}: {message}",
-        advice=f"let the caller of the Covalent server do {action}{where}. The policy that it "
-        "needs is in the documentation; 'covalent-awsbatch doctor' checks it.",
+    advice = (
+        f"let the caller of the Covalent server do {action}{where}. The policy that it needs is "
+        "in the documentation; 'covalent-awsbatch doctor' checks it."
     )
+    if action == "s3:PutObject":
+        advice += " A bucket whose policy requires encryption headers needs s3_encryption=."
+    return NotPermitted(f"It denied {action}{where}: {message}", advice=advice)
 
 
 def _resource(params: Mapping[str, Any]) -> str:

@@ -109,12 +109,8 @@ def retry_strategy(attempts: int, retry_on: str) -> dict[str, Any]:
     What cannot succeed is never attempted again. Of the rest, everything is (``any``), or only
     what AWS is to blame for. Batch takes five rules at most and retries what no rule matches.
     """
-    never = exit_codes.NEVER_RETRIED
-    rules = [
-        # The pattern of the second rule matches this exit code, which a task may have, too.
-        {"action": "RETRY", "onExitCode": never.rstrip("*")},
-        {"action": "EXIT", "onExitCode": never},
-    ]
+    # It matches 21 too; the worker sees to it that no task ends its job so (``of_job``).
+    rules = [{"action": "EXIT", "onExitCode": exit_codes.NEVER_RETRIED}]
     if retry_on == "infrastructure":
         rules = [
             *({"action": "RETRY", "onStatusReason": r} for r in INFRASTRUCTURE_STATUS_REASONS),
