@@ -7,7 +7,7 @@ LOCK := requirements-dev.txt
 EXAMPLE ?= examples/svm.py
 
 .PHONY: help environment lock demo test test-containers test-latest test-oldest test-pythons \
-	check format bench docs clean
+	check format bench dist docs clean
 
 help:  ## Show this list.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "make %-16s %s\n", $$1, $$2}'
@@ -72,8 +72,11 @@ format: $(VENV)/installed  ## Format the code and fix what can be fixed.
 bench: $(VENV)/installed  ## Measure against release 0.42 and write docs/benchmarks.md.
 	$(BIN)/python -m benchmarks
 
+dist: $(VENV)/installed  ## Build sdist and wheel, check them, run an example from the wheel (PYTHONS="3.11 3.12").
+	$(BIN)/python -m tests.distribution $(PYTHONS)
+
 docs: $(VENV)/installed  ## Build the documentation into docs/_build/html.
 	$(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build/html
 
 clean:  ## Remove what the other commands made.
-	rm -rf .venv .venv-* build docs/_build .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .venv .venv-* build dist docs/_build .pytest_cache .mypy_cache .ruff_cache

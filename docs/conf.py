@@ -21,7 +21,7 @@ project = "covalent-awsbatch-plugin"
 author = copyright = "The covalent-awsbatch-plugin authors"
 release = version = version_of("covalent-awsbatch-plugin")
 
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx_copybutton"]
 exclude_patterns = ["_build", "tools"]
 source_suffix = {".md": "markdown"}
 
@@ -45,6 +45,10 @@ html_theme = "furo"
 html_title = "AWS Batch executor for Covalent"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
+# Prompts are not copied, nor what a command printed.
+copybutton_prompt_text = r"\$ |>>> |\.\.\. "
+copybutton_prompt_is_regexp = True
+html_use_index = html_domain_indices = False
 html_show_sphinx = False
 html_copy_source = False
 html_show_sourcelink = False

@@ -115,13 +115,15 @@ def _pace(progress: Progress) -> str:
 
 def _picture(progress: Progress, width: int) -> Renderable:
     from rich.console import Group as Renderable
+    from rich.padding import Padding
     from rich.progress_bar import ProgressBar
     from rich.text import Text
 
     bar = ProgressBar(total=progress.total, completed=progress.ended, width=min(width, 72))
+    # A bar by itself does not end its line.
     lines: list[Any] = [
         Text(f"Dispatch {progress.group.dispatch}", style="bold"),
-        bar,
+        Padding(bar),
         Text(_counts(progress)),
         Text(_pace(progress).removeprefix("; ") or "too few tasks have ended for an estimate"),
     ]

@@ -14,6 +14,9 @@ from typing import Any
 
 from covalent_awsbatch_plugin.options.table import OPTIONS, Option
 
+# As wide as the page's column, in which it is not wrapped again.
+HELP_WIDTH = 78
+
 TYPES = {str: "text", int: "whole number", float: "number", bool: "true or false", dict: "table"}
 
 RESOURCES = (
@@ -171,14 +174,15 @@ def commands() -> str:
 
     parts = []
     with click.Context(
-        main, info_name="covalent-awsbatch", terminal_width=96, **main.context_settings
+        main, info_name="covalent-awsbatch", terminal_width=HELP_WIDTH, **main.context_settings
     ) as parent:
         for name in COMMANDS:
             command = main.get_command(parent, name)
             if command is None:
                 continue
             context = click.Context(command, info_name=name, parent=parent)
-            parts += [f"## {name}", f"```text\n{command.get_help(context)}\n```"]
+            shown = f"```text\n{command.get_help(context)}\n```"
+            parts += [f"## {name}", f":::{{container}} help\n{shown}\n:::"]
     return "\n\n".join(parts) + "\n"
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
 import subprocess
 import sys
@@ -12,9 +14,18 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 
+from tests import distribution
+
+from . import browser
 from .pages import DOCS, ROOT
 
 FEWEST_LINKS = 200
+FEWEST_FILES = 5
+
+README = (ROOT / "README.md").read_text("utf-8")
+
+# Pixels of a phone, and of a laptop's window.
+WIDTHS = (400, 1280)
 
 
 class Links(HTMLParser):
@@ -76,8 +87,26 @@ def test_pictures_have_a_text(site: Path) -> None:
             assert ":alt: " in picture, page
 
 
-def test_links_of_the_readme_lead_somewhere() -> None:
-    readme = (ROOT / "README.md").read_text("utf-8")
-    targets = [target for target in re.findall(r"\]\(([^)]+)\)", readme) if "://" not in target]
-    assert targets
-    assert not [target for target in targets if not (ROOT / target.partition("#")[0]).exists()]
+def test_the_readme_links_to_nothing_that_an_index_page_lacks() -> None:
+    assert not [link for link in distribution.links(README) if not link.startswith("https://")]
+
+
+def test_files_that_the_readme_names_exist() -> None:
+    named = re.findall(r"`((?:docs|examples)/[^`*]+|[A-Z]+\.md|LICENSE)`", README)
+    assert len(named) > FEWEST_FILES
+    assert not [
+        name for name in named if not name.endswith("/html") and not (ROOT / name).exists()
+    ]
+
+
+@pytest.mark.skipif(
+    not browser.CHROMIUM and not os.environ.get("CI"), reason="Chromium is not installed"
+)
+def test_no_page_is_wider_than_the_window(site: Path) -> None:
+    assert browser.CHROMIUM, "CI needs Chromium: .ci/run installs it"
+    pages = [str(page.relative_to(site)) for page in site.rglob("*.html")]
+    measured = browser.layout(site, pages, WIDTHS)
+    assert len(measured) == len(pages) * len(WIDTHS)
+    assert all(page["pages"] == 1 for page in measured), "a page was not shown"
+    too_wide = [page for page in measured if page["taken"] > page["width"]]
+    assert not too_wide, json.dumps(too_wide, indent=1)
