@@ -46,7 +46,7 @@ PORT = 20_580
 @click.option(
     "--faults",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="A JSON file that says what is to go wrong.",
+    help="JSON file with the faults to inject.",
 )
 def local(
     port: int,
@@ -107,8 +107,8 @@ def make(**arguments: Any) -> Any:
     try:
         return LocalAws(**arguments)
     except ImportError as error:
-        said, _, fix = str(error).partition(" Install")
-        raise Refusal(said, f"install{fix}") from error
+        message, _, fix = str(error).partition(" Install")
+        raise Refusal(message, f"install{fix}") from error
 
 
 def plan(path: Path) -> Any:

@@ -2,7 +2,7 @@
 
 What is known is the job's description, the outcome that its worker stored, and the ends of its
 logs. What the task itself did (returned, raised) is taken from the outcome: the worker saw it.
-Where the outcome only says that the task was killed, or there is none, AWS's reasons come
+Where the outcome only has that the task was killed, or there is none, AWS's reasons come
 first: they know why. ``rules`` has what they mean.
 """
 

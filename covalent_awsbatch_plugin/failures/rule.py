@@ -26,10 +26,10 @@ class Rule:
         error: The error's class.
         detail: What is known, after the class's own sentence.
         advice: What to do.
-        words: Pattern of what AWS says, in any case of letters; empty for anything.
-        log: Pattern of what the log's end says, likewise.
+        words: Pattern of AWS's words, in any case of letters; empty for anything.
+        log: Pattern of the log's end, likewise.
         exit_codes: The job's exit code, if that matters.
-        example: What AWS says, as documented or reported: the status reason, and the container's.
+        example: AWS's words, as documented or reported: the status reason, and the container's.
         example_log: The end of the log in the example.
         status: The job's status in the example.
     """

@@ -1,7 +1,7 @@
 """What a job's command runs first: it fetches the worker from the bucket and hands over.
 
 Its source, packed with that of ``s3_request``, is part of the job's command. It needs a Python and
-nothing installed, and any Python 3 can run it far enough to say why it is the wrong one. The
+nothing installed, and any Python 3 can run it far enough to report why it is the wrong one. The
 worker is an archive with the package ``covalent_awsbatch_worker``: ``job``, what it shares with
 the server, and cloudpickle. It is not in the command itself because DescribeJobs repeats the
 command for each of a hundred jobs.
@@ -58,7 +58,7 @@ def make_scratch():
 
 
 def fetch_worker(s3, key, path):
-    """Fetch the worker's archive, or say why that cannot be."""
+    """Fetch the worker's archive, or report why that cannot be."""
     try:
         content = s3.send("GET", key)[1]
         with open(path, "wb") as file:

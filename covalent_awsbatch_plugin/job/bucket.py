@@ -43,7 +43,7 @@ class Requests(Protocol):
 
 
 class Damaged(Exception):
-    """What came from the bucket is not what its name says."""
+    """What came from the bucket does not match its name."""
 
 
 def error_code(error: BaseException) -> str:
@@ -52,7 +52,7 @@ def error_code(error: BaseException) -> str:
 
 
 def is_denied(error: BaseException) -> bool:
-    """Tell whether S3 refused a request for want of a permission."""
+    """Return whether S3 refused a request for want of a permission."""
     return getattr(error, "status", 0) == 403
 
 

@@ -26,11 +26,11 @@ Read = Callable[[messages.Part], bytes]
 
 
 class NotSerializable(Exception):
-    """The result cannot be pickled; the cause says why."""
+    """The result cannot be pickled; the cause explains it."""
 
 
 class CannotUnpickle(Exception):
-    """A part of the call could not be unpickled; the cause says why.
+    """A part of the call could not be unpickled; the cause explains it.
 
     Attributes:
         part: Which part it is.

@@ -3,7 +3,7 @@
 The first job to claim it puts the files that pip installed into an archive in the bucket; later
 jobs unpack it where pip would have put them. Jobs that start meanwhile do not wait: they install.
 The archive is only taken by a job whose Python, platform and packages are those of the job that
-made it. Whatever goes wrong, pip installs, and one line in the log says why.
+made it. Whatever goes wrong, pip installs, and one line in the log explains it.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ CLAIM_LIFETIME = 900.0
 
 
 class Unusable(Exception):
-    """The environment cannot be shared; the message says why."""
+    """The environment cannot be shared; the message explains it."""
 
 
 class SharedEnvironment:

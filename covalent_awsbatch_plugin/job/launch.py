@@ -67,7 +67,7 @@ def ensure_home(scratch: str) -> None:
 
 
 def is_writable(folder: str) -> bool:
-    """Tell whether files can be made in ``folder``."""
+    """Return whether files can be made in ``folder``."""
     try:
         with tempfile.TemporaryFile(dir=folder):
             return True

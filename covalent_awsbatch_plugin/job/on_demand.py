@@ -117,7 +117,7 @@ class _Installing(Loader):
 
 
 class WithoutPlugins(MetaPathFinder):
-    """Has Covalent imported without its executor plugins, and told of the task's node.
+    """Has Covalent imported without its executor plugins, and given the task's node.
 
     Args:
         task: What ``ct.get_context`` is to name.

@@ -96,7 +96,7 @@ class Receiver:
 
 
 def _identity(descriptor: int) -> tuple[int, int] | None:
-    """Return what tells a pipe from any other file under the same number."""
+    """Return what distinguishes a pipe from any other file under the same number."""
     try:
         status = os.fstat(descriptor)
     except OSError:

@@ -184,7 +184,7 @@ def sign(
 
 
 def should_repeat(status: int, code: str) -> bool:
-    """Tell whether a failed request is worth another attempt."""
+    """Return whether a failed request is worth another attempt."""
     return status in (500, 502, 503, 504) or any(part in code for part in AGAIN)
 
 
@@ -258,7 +258,7 @@ class S3:
             return response.headers, response.read()
 
     def understand(self, refusal: urllib.error.HTTPError) -> S3Error | None:
-        """Return the error to wait out, or None to try at once; raise what is final."""
+        """Return the error to retry after a pause, or None to try at once; raise what is final."""
         with refusal:
             text = refusal.read().decode("utf-8", "replace")
         code = text.partition("<Code>")[2].partition("<")[0] or str(refusal.code)
@@ -275,7 +275,7 @@ class S3:
         return error
 
     def unreachable(self, failure: Exception) -> S3Error | None:
-        """Return the error to wait out, or None to try at once with other certificates."""
+        """Return the error to retry after a pause, or None to try at once with other certificates."""
         if isinstance(getattr(failure, "reason", None), ssl.SSLCertVerificationError):
             while self.certificates:
                 try:

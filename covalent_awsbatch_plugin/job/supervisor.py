@@ -24,7 +24,7 @@ from .watch import Terminated, Watch
 
 @dataclass(frozen=True)
 class Job:
-    """What the job's environment says.
+    """What the job's environment holds.
 
     Attributes:
         bucket: The bucket of the task.
@@ -223,7 +223,7 @@ def parts_of(call: messages.Call) -> list[messages.Part]:
 
 
 def outcome_without_report(wait_status: int) -> messages.Outcome:
-    """Return what the end of a process says that has reported nothing."""
+    """Return what follows from the end of a process that has reported nothing."""
     if os.WIFSIGNALED(wait_status):
         number = os.WTERMSIG(wait_status)
         error = f"It was ended by {_signal_name(number)}"

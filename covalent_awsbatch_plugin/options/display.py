@@ -41,7 +41,7 @@ class Shown:
 
 
 def ordered(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return attributes with the most telling ones first."""
+    """Return attributes with the most informative ones first."""
     return {**{name: values[name] for name in FIRST}, **values}
 
 

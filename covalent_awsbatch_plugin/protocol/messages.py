@@ -12,7 +12,7 @@ INLINE_LIMIT = 256 * 1024
 # What is kept of each output stream; the middle of anything longer is left out.
 OUTPUT_LIMIT = 4 * 1024 * 1024
 
-# How an outcome says that the task ended.
+# How a task ended, as an outcome names it.
 RETURNED = "returned"
 RAISED = "raised"
 NOT_SERIALIZABLE = "not serializable"
@@ -29,7 +29,7 @@ class Part:
         kind: ``transportable`` (the base64 text of a Covalent TransportableObject) or ``pickle``
             (the bytes of a cloudpickle).
         header: The TransportableObject's header; empty for other kinds.
-        string: The TransportableObject's string form; empty where nobody reads it.
+        string: The TransportableObject's string form; empty where it is not read.
         data: The content, where it is inside the envelope.
         key: The S3 key of the object that holds the content, where it is not.
         size: The content's size in bytes.

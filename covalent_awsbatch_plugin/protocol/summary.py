@@ -56,7 +56,7 @@ def format_summary(summary: Summary) -> str:
 
 
 def parse_summary(line: str) -> Summary | None:
-    """Return what a line of a log says, or None where it is another line."""
+    """Return the content of a log's line, or None where it is another line."""
     found = _LINE.fullmatch(line.strip())
     if found is None:
         return None

@@ -85,8 +85,8 @@ what to do, and again when it is over:
 - A cancelled task's job is ended in the background, however long that takes. When a script or the
   Covalent server ends, this and the last deletions are given a few seconds.
 
-Batch attempts a job up to `retry_attempts` times in all, whatever an attempt failed of, unless
-`retry_on="infrastructure"` says otherwise. A wrong Python version, a result that cannot be
+Batch attempts a job up to `retry_attempts` times in all, whatever an attempt failed of, unless `retry_on="infrastructure"`
+excludes it. A wrong Python version, a result that cannot be
 pickled, a missing permission and a time limit that is exceeded are never attempted again.
 """
 
@@ -98,7 +98,7 @@ class Example:
     Attributes:
         title: What it is, in a few words.
         error: The error that the user gets.
-        remark: What else is to be said about it.
+        remark: What else there is to know about it.
     """
 
     title: str

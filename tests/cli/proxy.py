@@ -89,7 +89,7 @@ class _Handler(BaseHTTPRequestHandler):
         return self.rfile.read(int(self.headers.get("Content-Length") or 0))
 
     def _deny(self, service: str, call: str) -> None:
-        message = f"User: nobody is not authorized to perform: {call}"
+        message = f"User: caller is not authorized to perform: {call}"
         error = f"<Error><Code>AccessDenied</Code><Message>{message}</Message></Error>"
         if service in ("batch", "logs", "ecr"):
             content = json.dumps({"message": message, "__type": "AccessDeniedException"})

@@ -43,7 +43,7 @@ def local(command: CommandLine) -> Iterator[subprocess.Popen[str]]:
 
 
 def exported(process: subprocess.Popen[str]) -> dict[str, str]:
-    """Return the variables that it tells users to export."""
+    """Return the variables that it asks users to export."""
     assert process.stdout is not None
     variables = {}
     for line in process.stdout:

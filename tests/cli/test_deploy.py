@@ -54,11 +54,11 @@ def left(aws: Aws, prefix: str) -> list[str]:
     return [name for name in found if name.startswith(f"{prefix}-")]
 
 
-def refused(done: Done, *said: str) -> None:
+def refused(done: Done, *expected: str) -> None:
     """Assert that a command ended with a sentence and a fix, and nothing else."""
     assert done.code in (1, 2), done.text
     assert done.err.startswith(("Error: ", "Usage: ")), done.err
-    for words in said:
+    for words in expected:
         assert words in done.err, done.err
 
 
@@ -248,7 +248,7 @@ def test_a_stack_in_rollback_complete_is_told_apart(aws: Aws, on_aws: CommandLin
 BAD_CALLS: list[tuple[list[str], int, list[str]]] = [
     (["--prefix", "Upper"], 2, ["'Upper'", "1 to 15 lower-case"]),
     (["--prefix", "much-too-long-a-prefix"], 2, ["1 to 15"]),
-    (["--profile", "nobody"], 1, ["no AWS profile 'nobody'", "there are: default"]),
+    (["--profile", "absent"], 1, ["no AWS profile 'absent'", "there are: default"]),
     (["--credentials", "/nowhere/at/all"], 1, ["no credentials file /nowhere/at/all"]),
     (["--region", "nowhere"], 1, ["region is 'nowhere'", "us-east-1"]),
     (["--log-days", "2"], 1, ["LogDays"]),
@@ -260,13 +260,13 @@ BAD_CALLS: list[tuple[list[str], int, list[str]]] = [
 ]
 
 
-@pytest.mark.parametrize(("arguments", "code", "said"), BAD_CALLS)
+@pytest.mark.parametrize(("arguments", "code", "expected"), BAD_CALLS)
 def test_a_bad_call_is_refused(
-    on_aws: CommandLine, arguments: list[str], code: int, said: list[str]
+    on_aws: CommandLine, arguments: list[str], code: int, expected: list[str]
 ) -> None:
     configuration = on_aws.configuration.read_text()
     done = on_aws.here("deploy", *arguments)
-    refused(done, *said)
+    refused(done, *expected)
     assert done.code == code
     assert on_aws.configuration.read_text() == configuration
 

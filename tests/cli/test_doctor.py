@@ -26,7 +26,7 @@ LOG_GROUP = f"{PREFIX}-batch-job-logs"
 BUCKET = f"{PREFIX}-batch-job-resources-123456789012-us-east-1"
 ACCOUNT = "123456789012"
 
-# What is broken: called with the account and the command line, it breaks it, and mends it again.
+# What is broken: called with the account and the command line, it breaks it, and repairs it again.
 Break = Callable[[Aws, CommandLine], Any]
 
 
@@ -132,14 +132,14 @@ def configured(**options: Any) -> Break:
 
 
 def calls(
-    service: str, breaking: tuple[str, dict[str, Any]], mending: tuple[str, dict[str, Any]]
+    service: str, breaking: tuple[str, dict[str, Any]], repair: tuple[str, dict[str, Any]]
 ) -> Break:
     @contextmanager
     def broken(aws: Aws, _command: CommandLine) -> Iterator[None]:
         client = aws.client(service)
         getattr(client, breaking[0])(**breaking[1])
         yield
-        getattr(client, mending[0])(**mending[1])
+        getattr(client, repair[0])(**repair[1])
 
     return broken
 
@@ -324,8 +324,8 @@ def other_package(command: CommandLine, name: str, version: str) -> Iterator[Non
 def key_of_nobody(aws: Aws, command: CommandLine) -> Iterator[None]:
     """Credentials of a user who may do nothing but look."""
     iam = aws.client("iam")
-    iam.create_user(UserName="nobody")
-    key = iam.create_access_key(UserName="nobody")["AccessKey"]
+    iam.create_user(UserName="absent")
+    key = iam.create_access_key(UserName="absent")["AccessKey"]
     file = command.home / "credentials"
     file.write_text(
         f"[default]\naws_access_key_id = {key['AccessKeyId']}\n"
@@ -333,8 +333,8 @@ def key_of_nobody(aws: Aws, command: CommandLine) -> Iterator[None]:
     )
     command.configure({**command.section(), "credentials": str(file)})
     yield
-    iam.delete_access_key(UserName="nobody", AccessKeyId=key["AccessKeyId"])
-    iam.delete_user(UserName="nobody")
+    iam.delete_access_key(UserName="absent", AccessKeyId=key["AccessKeyId"])
+    iam.delete_user(UserName="absent")
 
 
 def in_ecr(tag: str) -> str:
@@ -365,8 +365,8 @@ BROKEN: dict[str, tuple[tuple[str, str], str, Break]] = {
     "a value of another type": (("configuration", "vcpu"), "vcpu", configured(vcpu="many")),
     "no such profile": (
         ("credentials", "valid"),
-        "no AWS profile 'nobody'",
-        configured(profile="nobody"),
+        "no AWS profile 'absent'",
+        configured(profile="absent"),
     ),
     "no such credentials file": (
         ("credentials", "valid"),
@@ -411,8 +411,8 @@ BROKEN: dict[str, tuple[tuple[str, str], str, Break]] = {
     ),
     "job role not there": (
         ("job role", "exists"),
-        "no role nobody",
-        configured(batch_job_role_name="nobody"),
+        "no role absent",
+        configured(batch_job_role_name="absent"),
     ),
     "job role not trusted": (("job role", "trusted"), JOB_ROLE, trusted_by(JOB_ROLE, "x.y")),
     "job role without permission": (
@@ -423,7 +423,7 @@ BROKEN: dict[str, tuple[tuple[str, str], str, Break]] = {
     "execution role not there": (
         ("execution role", "exists"),
         "batch_execution_role_name",
-        configured(batch_execution_role_name="nobody"),
+        configured(batch_execution_role_name="absent"),
     ),
     "execution role not trusted": (
         ("execution role", "trusted"),
@@ -462,13 +462,13 @@ BROKEN: dict[str, tuple[tuple[str, str], str, Break]] = {
 def test_what_is_broken_is_found_and_nothing_else(
     aws: Aws, doctor: CommandLine, what: str
 ) -> None:
-    expected, said, broken = BROKEN[what]
+    expected, words, broken = BROKEN[what]
     with broken(aws, doctor):
         code, found = findings(doctor)
     wrong = [f for f in found if f["status"] in ("problem", "warning")]
     assert [(f["area"], f["check"]) for f in wrong] == [expected], wrong
     assert code == 1
-    assert said in wrong[0]["found"] + wrong[0]["fix"]
+    assert words in wrong[0]["found"] + wrong[0]["fix"]
     assert wrong[0]["fix"]
 
 
@@ -532,6 +532,6 @@ def test_every_default_without_any_configuration_is_looked_for(
     command.configure(aws.access())
     code, found = findings(command)
     assert code == 1
-    told = " ".join(f["found"] for f in found if f["status"] == "problem")
+    reported = " ".join(f["found"] for f in found if f["status"] == "problem")
     for option in ("s3_bucket_name", "batch_execution_role_name", "batch_job_role_name"):
-        assert BY_NAME[option].default in told
+        assert BY_NAME[option].default in reported

@@ -410,7 +410,7 @@ def test_reap_asks(user: CommandLine, dispatch: Dispatch, gone: str) -> None:
         (["jobs", "--queue", "none"], 1, "no job queue none"),
         (["reap", "--queue", "none"], 1, "no job queue none"),
         (["logs", "d:1", "--region", "eu-west-1"], 1, f"no job queue {QUEUE} in eu-west-1"),
-        (["jobs", "--profile", "nobody"], 1, "no AWS profile 'nobody'"),
+        (["jobs", "--profile", "absent"], 1, "no AWS profile 'absent'"),
         (["reap", "--older-than", "-1"], 2, "--older-than"),
     ],
 )

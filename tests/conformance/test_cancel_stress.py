@@ -108,8 +108,8 @@ async def test_no_job_is_left_running_whatever_is_cancelled_when(aws: FakeAws, t
         fine = result == node or isinstance(result, (TaskCancelledError, asyncio.CancelledError))
         assert fine, (node, kind, result)
     left = [job for job in aws.batch.jobs.values() if not job.ended]
-    told = [entry for entry in stress.record if entry[3] in {job.id for job in left}]
-    assert not left, f"jobs left: {[job.name for job in left]}; cancels: {told or stress.record}"
+    known = [entry for entry in stress.record if entry[3] in {job.id for job in left}]
+    assert not left, f"jobs left: {[job.name for job in left]}; cancels: {known or stress.record}"
     names = Counter(job.name.rsplit("-", 1)[0] for job in aws.batch.jobs.values())
     assert set(names.values()) <= {1}, "no task has two jobs"
     await wait_until(lambda: not aws.s3.buckets[BUCKET].objects)

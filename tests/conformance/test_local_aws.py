@@ -152,7 +152,7 @@ def test_the_owner_of_a_bucket_must_be_the_expected_one(local: LocalAws) -> None
 def test_a_bucket_of_another_account_is_refused(local: LocalAws) -> None:
     bucket = local.executor_options()["s3_bucket_name"]
     other = local.client("sts").assume_role(
-        RoleArn="arn:aws:iam::999999999999:role/somebody", RoleSessionName="test"
+        RoleArn="arn:aws:iam::999999999999:role/other", RoleSessionName="test"
     )["Credentials"]
     session = boto3.Session(
         other["AccessKeyId"], other["SecretAccessKey"], other["SessionToken"], local.region

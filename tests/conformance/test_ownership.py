@@ -237,7 +237,7 @@ async def test_what_a_cancelled_job_stores_late_is_deleted(aws, make):
     stored = threading.Event()
 
     async def after_termination(job: Any, fake: FakeAws) -> JobEnd:
-        # Its description says FAILED only when the container has ended.
+        # Its description shows FAILED only when the container has ended.
         await wait_until(lambda: job.termination)
         await asyncio.sleep(2)
         end = await run_here(job, fake)

@@ -49,11 +49,11 @@ def log_of(aws: FakeAws) -> str:
 
 def test_it_returns_what_the_function_returns(aws: FakeAws, tmp_path: Path) -> None:
     def where() -> tuple[bool, str | None]:
-        print("said")
+        print("printed")
         return os.getpid() != os.getppid(), os.environ.get("COVALENT_PLUGIN_LOAD")
 
     assert run(aws, tmp_path, where).get_deserialized() == (True, None)
-    assert "said" in log_of(aws)
+    assert "printed" in log_of(aws)
 
 
 def test_a_worker_that_cannot_be_fetched_ends_the_job_and_says_why(

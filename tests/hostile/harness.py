@@ -118,7 +118,7 @@ def _jobs(aws: LocalAws, dispatch: str) -> list[dict[str, Any]]:
 
 
 def check(case: Case, ended: Ended) -> None:
-    """Assert that a task ended as its case says."""
+    """Assert that a task ended as its case expects."""
     if case.error is None:
         assert ended.value == case.value, ended.stderr
     else:

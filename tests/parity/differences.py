@@ -84,7 +84,7 @@ DIFFERENCES: dict[str, Difference] = {
     "packages": Difference(
         local="a task finds every package and module of the Covalent server",
         ours="it finds those of its image, and what deps_pip and deps_module bring along",
-        reason="The job runs in a container. A ModuleNotFoundError says what to do.",
+        reason="The job runs in a container. A ModuleNotFoundError explains what to do.",
     ),
     "pip": Difference(
         local="DepsPip installs into the environment of the Covalent server, for good",

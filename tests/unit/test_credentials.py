@@ -340,8 +340,8 @@ async def test_whatever_a_helper_does_is_explained(fault: str, machine: Machine)
 async def test_a_profile_of_the_environment_that_does_not_exist(
     name: str, machine: Machine
 ) -> None:
-    machine.set(**{name: "nobody"})
-    with pytest.raises(CredentialsFailed, match="nobody"):
+    machine.set(**{name: "absent"})
+    with pytest.raises(CredentialsFailed, match="absent"):
         await AWSBatchExecutor()._validate_credentials()
 
 

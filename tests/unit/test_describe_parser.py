@@ -32,9 +32,9 @@ def described() -> list[dict[str, Any]]:
         job.start()
     jobs[2].finish_attempt(JobEnd(137, "OutOfMemoryError: Container killed due to memory usage"))
     jobs[2].settle("FAILED")
-    told = [job.describe() for job in jobs]
-    told[3]["statusReason"] = "MISCONFIGURATION:JOB_RESOURCE_REQUIREMENT"
-    return told
+    described = [job.describe() for job in jobs]
+    described[3]["statusReason"] = "MISCONFIGURATION:JOB_RESOURCE_REQUIREMENT"
+    return described
 
 
 class Events:

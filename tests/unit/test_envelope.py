@@ -1,4 +1,4 @@
-"""Envelopes: what one side writes the other reads, and what is no envelope is told so."""
+"""Envelopes: what one side writes the other reads, and what is no envelope is refused."""
 
 from __future__ import annotations
 

@@ -45,7 +45,7 @@ class Objects:
 
 
 class Place:
-    """A place where a stand-in of pip installs one package with a module, data and a program."""
+    """A place where a fake of pip installs one package with a module, data and a program."""
 
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.site = folder / "lib/python3/site-packages"

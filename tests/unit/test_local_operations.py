@@ -59,7 +59,7 @@ class Sent(Exception):
 
 def environ_of(service: str, operation: str, params: dict[str, Any]) -> dict[str, Any]:
     """Return what a WSGI server makes of the request that botocore sends."""
-    session = boto3.Session("someone", "secret", region_name="eu-west-1")
+    session = boto3.Session("key-id", "secret", region_name="eu-west-1")
     client = session.client(service, endpoint_url="http://127.0.0.1:1")
 
     def catch(request: AWSPreparedRequest, **_: Any) -> None:
@@ -94,13 +94,13 @@ def test_the_operation_is_recognized(service: str, operation: str, params: dict[
     before = environ["wsgi.input"].getvalue()
     call = call_of(environ)
     assert call.name == f"{service}:{operation}"
-    assert (call.region, call.access_key) == ("eu-west-1", "someone")
+    assert (call.region, call.access_key) == ("eu-west-1", "key-id")
     assert call.bucket == params.get("Bucket", "")
     assert body_of(environ) == body_of(environ) == before
 
 
 def test_a_presigned_request_is_recognized() -> None:
-    session = boto3.Session("someone", "secret", region_name="eu-west-1")
+    session = boto3.Session("key-id", "secret", region_name="eu-west-1")
     newer = Config(signature_version="s3v4")
     s3 = session.client("s3", endpoint_url="http://127.0.0.1:1", config=newer)
     parts = urlsplit(s3.generate_presigned_url("get_object", Params=OBJECT))

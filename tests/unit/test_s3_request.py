@@ -146,7 +146,7 @@ def _client(session: Session) -> Any:
 
 
 def botocore_repeats(status: int, code: str) -> bool:
-    """Tell whether botocore's retry conditions ask for another attempt."""
+    """Return whether botocore's retry conditions ask for another attempt."""
 
     class Response:
         status_code = status
@@ -175,7 +175,7 @@ def test_what_botocore_retries_is_retried(status, code):
 
 
 class Server(ThreadingHTTPServer):
-    """Gives the responses it is told to, in turn, the last one again and again."""
+    """Gives the responses it is given, in turn, the last one again and again."""
 
     daemon_threads = True
 

@@ -134,16 +134,16 @@ def test_the_part_that_cannot_be_unpickled_is_named_and_nothing_is_retried(call,
 
 
 @pytest.mark.parametrize(
-    ("end", "code", "said"),
+    ("end", "code", "words"),
     [("os.kill(os.getpid(), 9)", 137, "SIGKILL"), ("os._exit(5)", 5, "exit code 5")],
 )
-def test_an_end_without_a_report_is_told(end, code, said):
+def test_an_end_without_a_report_is_explained(end, code, words):
     child = subprocess.Popen([sys.executable, "-c", f"import os; {end}"])
     _, status = os.waitpid(child.pid, 0)
     child.returncode = 0
     outcome = supervisor.outcome_without_report(status)
     assert (outcome.status, outcome.exit_code) == (messages.KILLED, code)
-    assert said in outcome.error
+    assert words in outcome.error
 
 
 def test_hostile_log_lines_do_no_harm():

@@ -1,7 +1,7 @@
 """How fast to call AWS, and how long to wait before calling again. Pure: the clock is an argument.
 
 A limiter hands out turns evenly at its rate; after a rest, those of half a second at once, since
-AWS's own buckets fill up meanwhile. Where AWS says that it was too fast the rate halves, once per
+AWS's own buckets fill up meanwhile. Where AWS throttles the rate halves, once per
 burst of refusals, and then grows back by a twentieth of its ceiling a second: thirty electrons
 refused at the same moment are one burst, and the account's limit is found again within seconds.
 """

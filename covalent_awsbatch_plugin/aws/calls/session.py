@@ -234,7 +234,7 @@ class Session:
         if work.patience < FOREVER or not possible:
             return -1.0
         if work.service == "s3":
-            # What is denied may be one object, which S3 does not tell from a missing one.
+            # What is denied may be one object, which S3 does not distinguish from a missing one.
             return PATIENCE if kind is Kind.DENIED else -1.0
         return FOREVER
 

@@ -37,7 +37,7 @@ def check_bucket(case: Case) -> Iterator[Finding]:
 
 
 def _no_access(case: Case, bucket: str, error: Any) -> Finding:
-    """Tell apart why a bucket cannot be had: missing, elsewhere, another's, or forbidden."""
+    """Find out why a bucket cannot be had: missing, elsewhere, another's, or forbidden."""
     status = error.response["ResponseMetadata"]["HTTPStatusCode"]
     if status == 404:
         return problem(
@@ -63,7 +63,7 @@ def _elsewhere(case: Case, bucket: str, region: str) -> Finding:
     return problem(
         AREA,
         "region",
-        f"{bucket} is in {region}, the configuration says {case.account.region}.",
+        f"{bucket} is in {region}, the configuration has {case.account.region}.",
         "correct region or s3_bucket_name: queue, bucket and logs are in one region.",
     )
 

@@ -18,7 +18,7 @@ ECR = re.compile(
     r"(?P<account>\d{12})\.dkr\.ecr\.(?P<region>[\w-]+)\.amazonaws\.com(\.cn)?/"
     r"(?P<repository>[^:@]+)(:(?P<tag>[^@]+))?(@(?P<digest>.+))?"
 )
-# The official images say their version in the tag: python:3.11-slim, python:3.11.9.
+# The official images have their version in the tag: python:3.11-slim, python:3.11.9.
 OFFICIAL = re.compile(r"(.*/)?python:(?P<version>\d+\.\d+)\b.*")
 
 MANIFESTS = (
@@ -90,7 +90,7 @@ def judge_description(image: str, description: Mapping[str, Any], python: str) -
     version = variables.get("PYTHON_VERSION") or labels.get("covalent-awsbatch.python")
     if version:
         return [*findings, judge_python(image, version, python)]
-    return [*findings, unknown(AREA, "python", f"{image} does not say which Python it has.")]
+    return [*findings, unknown(AREA, "python", f"{image} does not show which Python it has.")]
 
 
 def _check_ecr(case: Case, image: re.Match[str]) -> Iterator[Finding]:

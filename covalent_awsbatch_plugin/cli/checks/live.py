@@ -19,10 +19,10 @@ from .finding import Case
 
 
 def run_hello(case: Case) -> dict[str, float]:
-    """Run a job that says hello, and return the seconds that each stage took.
+    """Run a job that returns at once, and return the seconds that each stage took.
 
     Raises:
-        BatchTaskError: It failed; the error says why and what to do.
+        BatchTaskError: It failed; the error explains why and what to do.
     """
     return asyncio.run(_run_hello(case))
 
@@ -95,7 +95,7 @@ def stages(
     Args:
         times: When the run started, was submitted and ended, in seconds since the epoch.
         job: The job as DescribeJobs describes it.
-        settled: What came of it.
+        settled: Its outcome.
     """
     outcome = settled.outcome
     begun, ended = (outcome.started, outcome.ended) if outcome else (0.0, 0.0)

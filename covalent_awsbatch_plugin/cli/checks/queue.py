@@ -95,7 +95,7 @@ def _faults(environment: Environment) -> Iterator[Finding]:
             ENVIRONMENT,
             "valid",
             f"{name} is {environment.status}: {environment.reason or 'no reason given'}.",
-            "do what the reason says; a role or a subnet that is gone is the usual cause.",
+            "do what the reason asks for; a role or a subnet that is gone is the usual cause.",
         )
 
 

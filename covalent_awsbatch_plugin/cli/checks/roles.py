@@ -19,7 +19,7 @@ ECS = "ecs-tasks.amazonaws.com"
 
 @dataclass(frozen=True)
 class Need:
-    """Actions that someone must be allowed on a resource, in a context of condition keys."""
+    """Actions that must be allowed on a resource, in a context of condition keys."""
 
     actions: tuple[str, ...]
     resource: str
@@ -48,7 +48,7 @@ def check_execution_role(case: Case) -> Iterator[Finding]:
 
 
 def check_permissions(case: Case) -> Iterator[Finding]:
-    """Check what these credentials may do, where IAM tells them."""
+    """Check what these credentials may do, where IAM shows it."""
     principal = principal_arn(case.identity.arn)
     if principal is None:
         yield ok("credentials", "permissions", "The account's root user may do everything.")
@@ -135,7 +135,7 @@ def _trust(area: str, name: str, document: Any) -> Finding:
 
 
 def trusts_ecs_tasks(policy: Mapping[str, Any]) -> bool:
-    """Tell whether a trust policy lets ECS tasks assume the role."""
+    """Return whether a trust policy lets ECS tasks assume the role."""
     return any(
         statement.get("Effect") == "Allow"
         and {"sts:AssumeRole", "sts:*", "*"} & set(_list(statement.get("Action")))

@@ -111,7 +111,7 @@ def discard(account: Account, plan: Plan) -> None:
 
 
 def execute(account: Account, plan: Plan) -> None:
-    """Start what a plan says."""
+    """Start what a plan has."""
     account.client("cloudformation").execute_change_set(ChangeSetName=plan.change_set)
 
 

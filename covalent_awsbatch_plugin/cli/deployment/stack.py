@@ -104,7 +104,7 @@ def refuse_unusable(state: StackState, name: str, again: str) -> None:
     because = f" ({state.reason})" if state.reason else ""
     if state.busy:
         raise Refusal(
-            f"The stack {name} is being changed by someone else: {state.status}{because}.",
+            f"The stack {name} is being changed elsewhere: {state.status}{because}.",
             "wait until that has ended, then try again.",
         )
     if state.status in ("ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "CREATE_FAILED", "DELETE_FAILED"):
@@ -187,7 +187,7 @@ def fix_for(reason: str) -> str:
         return "deploy with credentials (--profile) that may make these resources."
     if any(words in lowered for words in ("limit", "quota")):
         return "ask AWS for a higher quota, or delete what is not needed any more."
-    return "the stack's events in the CloudFormation console tell more."
+    return "the stack's events in the CloudFormation console have details."
 
 
 def _starts_operation(event: Mapping[str, Any]) -> bool:

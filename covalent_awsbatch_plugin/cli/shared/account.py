@@ -73,7 +73,7 @@ class Account:
 
 
 def account_options(command: Function) -> Function:
-    """Add the options that say which account and region a command works on."""
+    """Add the options that name the account and region a command works on."""
     for option in reversed(
         (
             click.option("--profile", help="AWS profile.  [default: as configured for Covalent]"),

@@ -17,7 +17,7 @@ from ...errors import BatchTaskError
 
 
 class Refusal(click.ClickException):
-    """A command that could not do what it was asked; ``fix`` says what to do about it.
+    """A command that could not do what it was asked; ``fix`` is what to do about it.
 
     Its exit code is 1, or 2 where the command was called wrongly.
     """

@@ -1,4 +1,4 @@
-"""Parts of a report that only complete it: where AWS does not give them, a note says so."""
+"""Parts of a report that only complete it: where AWS does not give them, a note reports it."""
 
 from __future__ import annotations
 

@@ -114,7 +114,7 @@ def _resources(described: dict[str, Any]) -> Resources:
 
 
 def _leads_out(region: Region) -> Any:
-    """Return what tells whether instances of a subnet can reach ECS."""
+    """Return what decides whether instances of a subnet can reach ECS."""
     from moto.ec2.models import ec2_backends
 
     ec2 = ec2_backends[region.account][region.region]

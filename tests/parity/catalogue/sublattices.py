@@ -113,7 +113,7 @@ def sublattice_that_cannot_be_built(setting: Setting) -> Workflow:
     return Workflow(workflow)
 
 
-@case("As many sublattices as a result says", differs=("sublattice",))
+@case("As many sublattices as a result asks for", differs=("sublattice",))
 def dynamic_workflow(setting: Setting) -> Workflow:
     @ct.electron
     def how_many():

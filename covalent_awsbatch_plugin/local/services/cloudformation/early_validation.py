@@ -1,7 +1,7 @@
 """CloudFormation's validation of a change set before anything is done: names that are taken.
 
 The change set itself then shows no more than the validation's name. Which resources it concerns,
-DescribeEvents tells, until the change set is deleted.
+DescribeEvents shows, until the change set is deleted.
 """
 
 from __future__ import annotations
