@@ -275,7 +275,7 @@ class S3:
         return error
 
     def unreachable(self, failure: Exception) -> S3Error | None:
-        """Return the error to retry after a pause, or None to try at once with other certificates."""
+        """Return the error to retry later, or None to try at once with other certificates."""
         if isinstance(getattr(failure, "reason", None), ssl.SSLCertVerificationError):
             while self.certificates:
                 try:

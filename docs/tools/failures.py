@@ -85,9 +85,9 @@ what to do, and again when it is over:
 - A cancelled task's job is ended in the background, however long that takes. When a script or the
   Covalent server ends, this and the last deletions are given a few seconds.
 
-Batch attempts a job up to `retry_attempts` times in all, whatever an attempt failed of, unless `retry_on="infrastructure"`
-excludes it. A wrong Python version, a result that cannot be
-pickled, a missing permission and a time limit that is exceeded are never attempted again.
+Batch attempts a job up to `retry_attempts` times in all, whatever an attempt failed of, unless
+`retry_on="infrastructure"` excludes it. A wrong Python version, a result that cannot be pickled, a
+missing permission and a time limit that is exceeded are never attempted again.
 """
 
 

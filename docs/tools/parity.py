@@ -42,8 +42,8 @@ in `tests/parity`. Where the two must differ, it is on this list.
 README = """# The catalogue of Covalent's features
 
 Each is a small workflow, run through one Covalent server on Covalent's `local` executor and on
-ours: with Covalent's built-in nodes on the server's host, and where a case asks for it also with them
-on Batch. Jobs are processes of the local AWS; `tests/containers/test_parity.py` runs a selection
+ours: with Covalent's built-in nodes on the server's host, and where a case asks for it also on
+Batch. Jobs are processes of the local AWS; `tests/containers/test_parity.py` runs a selection
 in containers. Status, result and its type, string forms, stdout, stderr, traceback, errors,
 sublattices and the files that a workflow left are compared. `differences.py` has what must differ,
 each with its reason; the documentation shows that table.

@@ -1,4 +1,4 @@
-"""The lock of the development environment: whole, of this project, and independent of the machine."""
+"""The lock of the development environment: whole, of this project, and of no machine."""
 
 from __future__ import annotations
 

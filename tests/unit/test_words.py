@@ -1,4 +1,4 @@
-"""Words that the project does not use, so that readers meet the field's own; see pyproject.toml."""
+"""Words that the project does without: the field's own take their place (pyproject.toml)."""
 
 from __future__ import annotations
 
