@@ -22,7 +22,7 @@ from .jobs.poller import Poller
 from .jobs.submitter import Submitter, lacks_definition
 from .loop_local import LoopLocal
 from .model.access import Access
-from .model.job_command import worker_archive
+from .model.job_command import is_made, make, worker_archive
 from .model.task import Running, TaskRequest, cancel_reason, job_spec
 from .objects.storage import Write
 from .objects.transfers import Transfers
@@ -93,6 +93,9 @@ class Backend:
     async def task(self, request: TaskRequest) -> AsyncIterator[TaskRun]:
         """Give the run of a task; its job is ended if it is given up."""
         guard(end_all_tasks, unended_jobs)
+        if not is_made():
+            # To read and to pack takes long enough to hold the event loop up.
+            await self.session.in_thread(make)
         run = TaskRun(self, request)
         self.runs.add(run)
         try:
