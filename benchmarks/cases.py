@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from benchmarks import fanout, runs, startup
+from benchmarks import cold_start, fanout, runs, startup
 from benchmarks.runs import MB, OLD, OURS
 
 
@@ -25,6 +25,8 @@ class Size:
         watched: Seconds for which they are watched.
         ends: Numbers of tasks whose ends are awaited.
         job_seconds: How long their jobs take.
+        sweep: Number of electrons that install the same package in containers.
+        package: That package.
     """
 
     old_tasks: tuple[int, ...]
@@ -38,12 +40,40 @@ class Size:
     watched: float
     ends: tuple[int, ...]
     job_seconds: float
+    sweep: int
+    package: str
 
 
 FULL = Size(
-    (1, 10, 100), (1, 10, 100, 1000, 5000), 20, 20 * MB, 9, 100, 3, 5000, 30, (100, 1000), 60
+    old_tasks=(1, 10, 100),
+    our_tasks=(1, 10, 100, 1000, 5000),
+    shared_by=20,
+    payload=20 * MB,
+    times=9,
+    width=100,
+    dispatches=3,
+    waiting=5000,
+    watched=30,
+    ends=(100, 1000),
+    job_seconds=60,
+    sweep=20,
+    package="scikit-learn",
 )
-QUICK = Size((1,), (1, 10, 100), 4, 10 * MB, 2, 20, 1, 300, 10, (20,), 10)
+QUICK = Size(
+    old_tasks=(1,),
+    our_tasks=(1, 10, 100),
+    shared_by=4,
+    payload=10 * MB,
+    times=2,
+    width=20,
+    dispatches=1,
+    waiting=300,
+    watched=10,
+    ends=(20,),
+    job_seconds=10,
+    sweep=6,
+    package="numpy",
+)
 
 
 def _tasks(size: Size) -> dict[str, Any]:
@@ -70,6 +100,11 @@ def _worker(size: Size) -> dict[str, Any]:
     return {OURS: startup.worker(size.times)}
 
 
+def _containers(size: Size) -> dict[str, Any]:
+    found = cold_start.measure(size.times, size.sweep, size.package)
+    return {OURS: found} if found else {}
+
+
 def _fanout(size: Size) -> dict[str, Any]:
     return {OURS: fanout.against_two_calls(size.width, size.dispatches)}
 
@@ -85,6 +120,7 @@ def _ends(size: Size) -> dict[str, Any]:
 CASES: dict[str, Callable[[Size], dict[str, Any]]] = {
     "imports": _imports,
     "worker": _worker,
+    "containers": _containers,
     "tasks": _tasks,
     "shared": _shared,
     "private": _private,
