@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import compileall
+import contextlib
 import csv
 import importlib.util
 import os
@@ -11,20 +12,23 @@ import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+METADATA = (".dist-info", ".egg-info")
+
+# Processes that compile at once. A host has many more processors than a job may use.
+COMPILERS = 4
+
 # Folders of metadata, one for each version of a distribution that is installed.
 Distributions = frozenset[Path]
 
 
 def distributions() -> Distributions:
     """Return the metadata folders of all that is installed, without reading any."""
-    folders = {Path(folder) for folder in sys.path if folder and os.path.isdir(folder)}
-    endings = (".dist-info", ".egg-info")
-    return frozenset(
-        Path(entry.path)
-        for folder in folders
-        for entry in os.scandir(folder)
-        if entry.name.endswith(endings)
-    )
+    found: set[Path] = set()
+    for folder in filter(None, sys.path):
+        # Entries of the path may be archives, missing, or not for this user.
+        with contextlib.suppress(OSError), os.scandir(folder) as entries:
+            found.update(Path(e.path) for e in entries if e.name.endswith(METADATA))
+    return frozenset(found)
 
 
 def files_of(metadata: Path) -> Iterator[Path]:
@@ -44,7 +48,7 @@ def compile_all(files: Iterable[Path]) -> list[Path]:
     from concurrent.futures import ProcessPoolExecutor
 
     modules = [path for path in files if path.suffix == ".py"]
-    with ProcessPoolExecutor() as processes:
+    with ProcessPoolExecutor(min(COMPILERS, os.cpu_count() or 1)) as processes:
         list(processes.map(_compile, modules, chunksize=32))
     results = (Path(importlib.util.cache_from_source(str(module))) for module in modules)
     return [path for path in results if path.is_file()]

@@ -93,8 +93,10 @@ def container_keys(environ: Mapping[str, str]) -> Any:
 
 def botocore_keys() -> Any:
     """Return what else botocore finds, in profiles for example, where the image has it."""
-    from botocore.session import get_session
-
+    try:
+        from botocore.session import get_session
+    except ImportError:
+        raise S3Error("NoCredentials", "no role, no keys, no botocore to find others with")
     found = get_session().get_credentials()
     if not found:
         raise S3Error("NoCredentials", "the job has no AWS credentials")
@@ -198,7 +200,7 @@ class S3:
         self.keys: Any = None
         # For images without certificates of their own.
         self.certificates = ["pip._vendor.certifi", "certifi"]
-        self.opener = self.open_with(None)
+        self.opener: Any = None
 
     def open_with(self, certificates: str | None) -> Any:
         """Return what opens addresses, trusting the image's certificates or a file's."""
@@ -254,6 +256,7 @@ class S3:
             url += "?" + query
         signed = sign(method, url, every, self.credentials(), self.region, body, now)
         request = urllib.request.Request(url, body, signed, method=method)
+        self.opener = self.opener or self.open_with(None)
         with self.opener.open(request, timeout=TIMEOUT) as response:
             return response.headers, response.read()
 

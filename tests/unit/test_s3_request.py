@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -328,3 +329,14 @@ def test_keys_in_the_environment_come_first():
     environ = {"AWS_ACCESS_KEY_ID": "AKID", "AWS_SESSION_TOKEN": "t", "AWS_PROFILE": "other"}
     found = s3_request.find_keys(environ)
     assert (found["AccessKeyId"], found["Token"]) == ("AKID", "t")
+
+
+def test_certificates_that_are_not_there_are_named(tmp_path):
+    with pytest.raises(s3_request.S3Error, match="FileNotFoundError"):
+        s3_at("https://127.0.0.1:1", AWS_CA_BUNDLE=str(tmp_path / "none.pem")).send("GET", "key")
+
+
+def test_a_job_without_credentials_says_so(monkeypatch):
+    monkeypatch.setitem(sys.modules, "botocore.session", None)
+    with pytest.raises(s3_request.S3Error, match="no role, no keys"):
+        s3_request.S3("a-bucket", "1", {}).send("GET", "key")
