@@ -149,6 +149,11 @@ class FakeAws:
             path.write_text(f"[default]\n{keys}")
         return path
 
+    @property
+    def keys(self) -> dict[str, str]:
+        """The environment's variables with credentials that the fake accepts."""
+        return {"AWS_ACCESS_KEY_ID": ACCESS_KEY, "AWS_SECRET_ACCESS_KEY": SECRET_KEY}
+
     def __repr__(self) -> str:
         return f"<FakeAws {self.endpoint_url} {sum(self.calls.values())} calls>"
 

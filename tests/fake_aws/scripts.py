@@ -203,7 +203,7 @@ def _process_environment(job: Job, aws: FakeAws, home: str) -> dict[str, str]:
         "PATH": os.pathsep.join([os.path.dirname(sys.executable), os.environ.get("PATH", "")]),
         "HOME": home,
         "TMPDIR": home,
-        "AWS_SHARED_CREDENTIALS_FILE": str(aws.credentials_file),
+        **aws.keys,
         "AWS_ENDPOINT_URL": aws.endpoint_url,
         "FAKE_AWS_STARTED": repr(time.time()),
         **job.environment,
