@@ -104,7 +104,7 @@ def _list_dispatches(account: Account, jobs: Sequence[JobFacts]) -> None:
             continue  # Its results were delivered before the server ended.
         shown += 1
         returned = sum(stored.returned for stored in outcomes.values())
-        click.echo(f"{group.dispatch}  {count(returned, 'result')} to save, {running} still run")
+        click.echo(f"{group.dispatch}  {count(returned, 'result')} to save, {running} unfinished")
     if not shown:
         elsewhere = any(not is_of_this_host(job) for job in jobs)
         hint = "; for a server of another host, give the dispatch ID" if elsewhere else ""

@@ -131,7 +131,7 @@ def test_what_jobs_returned_after_their_server_was_killed_is_saved(
     until(jobs, lambda f: {f["later"]["status"], f["wrong"]["status"]} == {"SUCCEEDED", "FAILED"})
 
     listed = command("recover")
-    assert re.search(rf"{dispatch}  [12] results? to save, 1 still run", listed.out), listed.text
+    assert re.search(rf"{dispatch}  [12] results? to save, 1 unfinished", listed.out), listed.text
     tasks = command.here("recover", dispatch, "--json").json()
     report = {task["function"]: task for task in tasks}
     states = {name: task["state"] for name, task in report.items()}
@@ -140,7 +140,7 @@ def test_what_jobs_returned_after_their_server_was_killed_is_saved(
     assert states == {
         "later": "returned",
         "wrong": "failed",
-        "for_ever": "still runs",
+        "for_ever": "unfinished",
     }
     assert report["wrong"]["remark"] == "ValueError: not physical"
 

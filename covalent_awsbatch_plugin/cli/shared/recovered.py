@@ -12,13 +12,13 @@ from .outcomes import StoredOutcome
 from .screen import harmless
 from .servers import is_of_this_host, server_is_gone
 
-RETURNED, FAILED, OPEN, DELIVERED, LOST = "returned", "failed", "still runs", "delivered", "lost"
+RETURNED, FAILED, OPEN, DELIVERED, LOST = "returned", "failed", "unfinished", "delivered", "lost"
 
 MEANING = {
     RETURNED: "its result is in the bucket",
     FAILED: "it failed",
-    OPEN: "its job has not ended",
-    DELIVERED: "its result was handed to Covalent, or deleted",
+    OPEN: "its job waits or runs",
+    DELIVERED: "handed to Covalent, or deleted",
     LOST: "it wrote no result",
 }
 
@@ -42,7 +42,10 @@ class Recovered:
             return RETURNED if self.stored.returned else FAILED
         if not self.view.job.finished:
             return OPEN
-        return DELIVERED if self.view.job.status == "SUCCEEDED" else LOST
+        if self.view.job.status == "SUCCEEDED":
+            return DELIVERED
+        # Its error was handed to Covalent; the last line of its log is left.
+        return FAILED if self.view.summary else LOST
 
     @property
     def remark(self) -> str:
@@ -67,7 +70,7 @@ def next_steps(
     job, states = tasks[0].view.job, [task.state for task in tasks]
     steps = []
     if OPEN in states:
-        steps.append(f"Wait for what still runs: covalent-awsbatch watch {job.dispatch[:8]}")
+        steps.append(f"Wait for what is unfinished: covalent-awsbatch watch {job.dispatch[:8]}")
     if RETURNED in states and not saved:
         steps.append(
             f"Save the results: covalent-awsbatch recover {job.dispatch[:8]} --save results"
