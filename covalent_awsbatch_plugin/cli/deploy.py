@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import click
@@ -12,11 +12,16 @@ import click
 from ..aws.calls.credentials import PROFILE_VARIABLES
 from ..options import resolution
 from .deployment import network, stack, teardown
+from .deployment.advice import warn_of_quotas, warn_of_update
+from .deployment.parameters import check_keep_warm, parameters, parse_tags
 from .deployment.plan import Plan, discard, execute, make_plan
 from .deployment.progress import Progress, show_changes
+from .deployment.refresh import refresh_images
 from .shared.account import Account, access_of, account_options, connect
 from .shared.configuration import configuration_path, difference, read_section, write_section
 from .shared.errors import Refusal
+from .shared.optional import Notes
+from .shared.quotas import quotas
 from .shared.screen import console
 
 CREDENTIALS_VARIABLES = ("AWS_SHARED_CREDENTIALS_FILE",)
@@ -42,7 +47,7 @@ def _check_prefix(_ctx: click.Context, _param: click.Parameter, value: str) -> s
     "--plan", is_flag=True, help="Show what would change or be deleted, and change nothing."
 )
 @click.option("--delete", is_flag=True, help="Remove the stack and what the plugin made in it.")
-@click.option("--yes", is_flag=True, help="Delete without asking.")
+@click.option("--yes", is_flag=True, help="Make a new stack, or delete one, without asking.")
 @click.option(
     "--prefix",
     default="covalent",
@@ -52,7 +57,7 @@ def _check_prefix(_ctx: click.Context, _param: click.Parameter, value: str) -> s
 )
 @account_options
 @click.option("--vpc-id", help="VPC of the instances.  [default: the region's default VPC]")
-@click.option("--subnet-ids", help="Subnets, by commas.  [default: all of the VPC]")
+@click.option("--subnet-ids", help="Subnets, by commas.  [default: the VPC's that reach ECS]")
 @click.option("--instance-types", help="Types or families, by commas.  [default: optimal]")
 @click.option(
     "--gpu",
@@ -60,7 +65,7 @@ def _check_prefix(_ctx: click.Context, _param: click.Parameter, value: str) -> s
     is_flag=False,
     flag_value=GPU_FAMILIES,
     metavar="[TYPES]",
-    help=f"Also instances with GPUs: {GPU_FAMILIES}, or the types given; '' for none.",
+    help=f"Also a queue with GPUs: {GPU_FAMILIES}, or the types given; '' for none.",
 )
 @click.option("--min-vcpus", type=click.IntRange(0), help="vCPUs kept running.  [default: 0]")
 @click.option("--max-vcpus", type=click.IntRange(1), help="vCPUs at most.  [default: 256]")
@@ -74,7 +79,26 @@ def _check_prefix(_ctx: click.Context, _param: click.Parameter, value: str) -> s
     "--object-days", type=click.IntRange(1), help="Days objects are kept.  [default: 30]"
 )
 @click.option("--log-days", type=int, help="Days logs are kept.  [default: 30]")
-def deploy(plan: bool, delete: bool, yes: bool, prefix: str, **options: Any) -> None:
+@click.option(
+    "--keep-warm",
+    type=int,
+    metavar="MINUTES",
+    callback=check_keep_warm,
+    help="Minutes an idle instance waits for another job, 20 at least; 0 for as Batch sees fit.",
+)
+@click.option(
+    "--tag",
+    multiple=True,
+    metavar="KEY=VALUE",
+    callback=parse_tags,
+    help="Tag of the new resources and of instances; up to five times.",
+)
+@click.option("--permissions-boundary", metavar="ARN", help="Policy that bounds the roles.")
+@click.option("--kms-key", metavar="ARN", help="KMS key of the bucket.  [default: S3's own]")
+@click.option("--refresh", is_flag=True, help="Give new instances the newest machine image.")
+def deploy(
+    plan: bool, delete: bool, yes: bool, prefix: str, refresh: bool, **options: Any
+) -> None:
     """Make or update the cloud resources, and configure Covalent to use them.
 
     One CloudFormation stack, PREFIX-awsbatch, holds them all. An option left out keeps what
@@ -93,8 +117,11 @@ def deploy(plan: bool, delete: bool, yes: bool, prefix: str, **options: Any) -> 
     if delete:
         teardown.delete_deployment(account, prefix, again, ask=not yes, only_plan=plan)
         return
-    state = _deployed(account, prefix, again, options, only_plan=plan)
+    ask = not yes and not account.access.endpoint_url
+    state = _deployed(account, prefix, again, options, only_plan=plan, ask=ask)
     if state is not None:
+        for line in _refreshed(account, state) if refresh else ():
+            console().print(line)
         _configure(_settings(state, options, access.endpoint_url))
         console().print("[green]Ready.[/] 'covalent-awsbatch doctor' checks it.")
 
@@ -119,7 +146,13 @@ def _from_environment(options: Mapping[str, Any], configured: Mapping[str, Any])
 
 
 def _deployed(
-    account: Account, prefix: str, again: str, options: Mapping[str, Any], only_plan: bool
+    account: Account,
+    prefix: str,
+    again: str,
+    options: Mapping[str, Any],
+    *,
+    only_plan: bool,
+    ask: bool,
 ) -> stack.StackState | None:
     """Bring the stack to what the options ask for, and return it; nothing when only planning."""
     name = stack.stack_name(prefix)
@@ -129,18 +162,46 @@ def _deployed(
     new = before is None or before.status == "REVIEW_IN_PROGRESS"
     if new:
         _refuse_taken_bucket(account, prefix)
-    parameters = {"Prefix": prefix, **network.parameters(account, options, new=new)}
-    parameters.update(_parameters(options))
-    plan = make_plan(account, name, before, parameters)
+    given = {"Prefix": prefix, **network.parameters(account, options, new=new)}
+    given.update(parameters(options, new=new))
+    plan = make_plan(account, name, before, given, options["tag"])
     if plan is None:
         console().print(f"The stack {name} is up to date.")
         return None if only_plan else before
     show_changes(plan)
+    _warn(account, plan, given)
     if only_plan:
         discard(account, plan)
         console().print("This was the plan only; nothing was changed.")
         return None
+    if new and ask:
+        _confirm(account, plan, name)
     return _carry_out(account, name, plan)
+
+
+def _warn(account: Account, plan: Plan, given: Mapping[str, str]) -> None:
+    notes = Notes()
+    lines = [*warn_of_update(plan)]
+    if plan.creates or "MaxvCpus" in given or "GpuInstanceTypes" in given:
+        spot, gpu = given.get("Spot") == "true", bool(given.get("GpuInstanceTypes"))
+        found = quotas(account, spot=spot, gpu=gpu, notes=notes)
+        lines += warn_of_quotas(found, given)
+    for line in lines:
+        console().print(f"[yellow]Warning:[/] {line}")
+    notes.show()
+
+
+def _confirm(account: Account, plan: Plan, name: str) -> None:
+    """Ask before a new stack; what was planned goes where the user declines."""
+    try:
+        click.confirm(f"Make the new stack {name} in {account.region}?", abort=True)
+    except click.Abort as abort:
+        discard(account, plan)
+        raise Refusal("Nothing was made.", "confirm, or add --yes.") from abort
+
+
+def _refreshed(account: Account, state: stack.StackState) -> Iterator[str]:
+    yield from refresh_images(account, stack.resources(account, state.stack_id))
 
 
 def _carry_out(account: Account, name: str, plan: Plan) -> stack.StackState:
@@ -152,24 +213,6 @@ def _carry_out(account: Account, name: str, plan: Plan) -> stack.StackState:
         reason = stack.failure(account, plan.stack_id) or state.reason
         raise Refusal(f"The deployment failed ({state.status}). {reason}", stack.fix_for(reason))
     return state
-
-
-def _parameters(options: Mapping[str, Any]) -> dict[str, str]:
-    names = {
-        "instance_types": "InstanceTypes",
-        "gpu_instance_types": "GpuInstanceTypes",
-        "min_vcpus": "MinvCpus",
-        "max_vcpus": "MaxvCpus",
-        "spot": "Spot",
-        "disk": "RootVolumeGiB",
-        "object_days": "ObjectDays",
-        "log_days": "LogDays",
-    }
-    given = {names[key]: options[key] for key in names if options[key] is not None}
-    return {
-        name: str(value).lower() if isinstance(value, bool) else str(value)
-        for name, value in given.items()
-    }
 
 
 def _refuse_taken_bucket(account: Account, prefix: str) -> None:

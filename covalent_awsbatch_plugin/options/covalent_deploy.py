@@ -28,6 +28,13 @@ class ExecutorInfraDefaults(BaseModel):
         disk: GiB of an instance's disk.
         object_days: Days after which the plugin's objects expire.
         log_days: Days for which logs are kept.
+        keep_warm: Minutes for which an idle instance waits for another job; 0 for as Batch sees
+            fit.
+        region_in_names: Whether the names of roles end with the region; set it for a new stack
+            in a second region, never for one that exists.
+        permissions_boundary: ARN of the policy that bounds the roles; empty for none.
+        kms_key: ARN of the bucket's KMS key; empty for S3's own.
+        instance_tags: Five tags of instances as key=value, separated by commas; = for none.
     """
 
     prefix: str = "covalent"
@@ -41,6 +48,11 @@ class ExecutorInfraDefaults(BaseModel):
     disk: int = 50
     object_days: int = 30
     log_days: int = 30
+    keep_warm: int = 0
+    region_in_names: bool = False
+    permissions_boundary: str = ""
+    kms_key: str = ""
+    instance_tags: str = "=,=,=,=,="
 
 
 # Tables cannot be given on Covalent's command line.

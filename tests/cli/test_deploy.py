@@ -18,6 +18,9 @@ from .command import Aws, CommandLine, Done
 
 TEMPLATE = (files("covalent_awsbatch_plugin") / "assets" / "cloudformation.yaml").read_text()
 
+# As it was before names had a region, and before GPUs had a queue of their own.
+OLDER_TEMPLATE = Path(__file__).parent / "fixtures" / "cloudformation-2026-11.yaml"
+
 
 def parameters(aws: Aws, prefix: str) -> dict[str, str]:
     answer = aws.client("cloudformation").describe_stacks(StackName=stack_name(prefix))
@@ -90,7 +93,16 @@ def test_a_stack_is_made_changed_and_removed(aws: Aws, on_aws: CommandLine) -> N
     for environment in described["computeEnvironments"]:
         resources = environment["computeResources"]
         assert resources["maxvCpus"] == 64
-        assert resources["instanceTypes"] == ["optimal", "g4dn", "g5"]
+        assert resources["instanceTypes"] == ["optimal"]
+    (with_gpus,) = batch.describe_compute_environments(
+        computeEnvironments=[f"{prefix}-batch-gpu"]
+    )["computeEnvironments"]
+    assert with_gpus["computeResources"]["instanceTypes"] == ["g4dn", "g5"]
+    (of_gpus,) = batch.describe_job_queues(jobQueues=[f"{prefix}-batch-gpu-queue"])["jobQueues"]
+    (entry,) = of_gpus["computeEnvironmentOrder"]
+    assert entry["computeEnvironment"] == with_gpus["computeEnvironmentArn"]
+    assert "quota 'Running On-Demand G and VT instances' is 0 vCPUs" in spot.out
+    assert "Tasks that run then may go on for 24 hours" in spot.out
 
     again = on_aws("deploy", "--prefix", prefix, "--no-spot")
     assert re.search(r"Remove .*SpotEnvironment", again.out), again.text
@@ -213,10 +225,10 @@ def test_what_the_environment_names_is_written_for_the_server(
 def test_a_failed_deployment_leaves_nothing_and_says_why(aws: Aws, on_aws: CommandLine) -> None:
     trust = json.dumps({"Version": "2012-10-17", "Statement": []})
     iam = aws.client("iam")
-    iam.create_role(RoleName="taken-batch-job-role", AssumeRolePolicyDocument=trust)
+    iam.create_role(RoleName="taken-batch-job-role-us-east-1", AssumeRolePolicyDocument=trust)
     configuration = on_aws.configuration.read_text()
     refused(on_aws("deploy", "--prefix", "taken"), "JobRole", "already exists", "--prefix")
-    assert left(aws, "taken") == ["taken-batch-job-role"]
+    assert left(aws, "taken") == ["taken-batch-job-role-us-east-1"]
     assert on_aws.configuration.read_text() == configuration
 
 
@@ -257,6 +269,10 @@ BAD_CALLS: list[tuple[list[str], int, list[str]]] = [
     (["--vpc-id", "vpc-0"], 1, ["vpc-0", "--vpc-id"]),
     (["--delete", "--prefix", "typo"], 1, ["no stack typo-awsbatch", "--prefix"]),
     (["--endpoint-url", "here"], 1, ["endpoint_url is 'here'"]),
+    (["--keep-warm", "5"], 2, ["20 to 10080 minutes"]),
+    (["--tag", "team"], 2, ["KEY=VALUE"]),
+    ([f"--tag={n}=x" for n in range(6)], 2, ["at most 5"]),
+    (["--kms-key", "alias/mine"], 1, ["KmsKeyArn"]),
 ]
 
 
@@ -302,3 +318,161 @@ def test_no_default_vpc(aws: Aws, on_aws: CommandLine) -> None:
         ec2.delete_subnet(SubnetId=subnet["SubnetId"])
     ec2.delete_vpc(VpcId=default["VpcId"])
     refused(on_aws("deploy", "--region", region), "no default VPC", "--vpc-id")
+
+
+# ---- What AWS makes difficult
+
+
+def test_two_regions_have_the_same_prefix(aws: Aws, on_aws: CommandLine) -> None:
+    """Names of roles are the account's, stacks the region's."""
+    for region in ("us-east-1", "eu-west-1"):
+        done = on_aws("deploy", "--prefix", "both", "--region", region)
+        assert done.code == 0, done.text
+        assert on_aws.section()["batch_job_role_name"] == f"both-batch-job-role-{region}"
+    for region in ("us-east-1", "eu-west-1"):
+        on_aws("deploy", "--delete", "--yes", "--prefix", "both", "--region", region)
+    assert left(aws, "both") == []
+
+
+def test_a_stack_of_the_older_template_is_updated_and_keeps_its_names(
+    aws: Aws, on_aws: CommandLine
+) -> None:
+    ec2, prefix = aws.client("ec2"), "older"
+    subnet = ec2.describe_subnets()["Subnets"][0]
+    given = {"Prefix": prefix, "VpcId": subnet["VpcId"], "SubnetIds": subnet["SubnetId"]}
+    aws.client("cloudformation").create_stack(
+        StackName=stack_name(prefix),
+        TemplateBody=(
+            Path(__file__).parent / "fixtures" / "cloudformation-2026-11.yaml"
+        ).read_text(),
+        Parameters=[{"ParameterKey": k, "ParameterValue": v} for k, v in given.items()],
+        Capabilities=["CAPABILITY_NAMED_IAM"],
+    )
+    before = left(aws, prefix)
+    plan = on_aws("deploy", "--prefix", prefix, "--plan")
+    assert re.search(r"Modify .*LaunchTemplate", plan.out)
+    assert not re.search("Add|Remove|Replace", plan.out), plan.out
+    done = on_aws("deploy", "--prefix", prefix)
+    assert done.code == 0, done.text
+    assert left(aws, prefix) == before
+    assert f"{prefix}-batch-job-role" in before
+    assert parameters(aws, prefix)["RegionInNames"] == "false"
+    assert "up to date" in on_aws("deploy", "--prefix", prefix).out
+    assert on_aws("deploy", "--delete", "--yes", "--prefix", prefix).code == 0
+
+
+def test_what_is_attached_to_roles_and_policy_goes_with_them(
+    aws: Aws, on_aws: CommandLine
+) -> None:
+    assert on_aws("deploy", "--prefix", "attach").code == 0
+    iam = aws.client("iam")
+    document = json.dumps(
+        {
+            "Version": "2012-10-17",
+            "Statement": [{"Effect": "Allow", "Action": "sqs:SendMessage", "Resource": "*"}],
+        }
+    )
+    (dispatcher,) = [
+        p["Arn"]
+        for p in iam.list_policies(Scope="Local")["Policies"]
+        if p["PolicyName"].startswith("attach-batch-dispatcher")
+    ]
+    iam.create_user(UserName="ada")
+    iam.attach_user_policy(UserName="ada", PolicyArn=dispatcher)
+    own = iam.create_policy(PolicyName="of-ada", PolicyDocument=document)["Policy"]["Arn"]
+    role = "attach-batch-job-role-us-east-1"
+    iam.attach_role_policy(RoleName=role, PolicyArn=own)
+    iam.put_role_policy(RoleName=role, PolicyName="inline", PolicyDocument=document)
+
+    plan = on_aws("deploy", "--delete", "--plan", "--prefix", "attach")
+    assert "policy of-ada of the role attach-batch-job-role-us-east-1" in plan.out
+    assert "inline policy inline of the role" in plan.out
+    assert "of the user ada" in plan.out
+    done = on_aws("deploy", "--delete", "--yes", "--prefix", "attach")
+    assert done.code == 0, done.text
+    assert left(aws, "attach") == []
+    assert iam.get_policy(PolicyArn=own)["Policy"]["AttachmentCount"] == 0
+    iam.delete_policy(PolicyArn=own)
+    iam.delete_user(UserName="ada")
+
+
+def test_what_organisations_require(aws: Aws, on_aws: CommandLine) -> None:
+    iam, kms = aws.client("iam"), aws.client("kms")
+    everything = json.dumps(
+        {
+            "Version": "2012-10-17",
+            "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}],
+        }
+    )
+    boundary = iam.create_policy(PolicyName="boundary", PolicyDocument=everything)["Policy"]["Arn"]
+    key = kms.create_key()["KeyMetadata"]["Arn"]
+    done = on_aws(
+        *("deploy", "--prefix", "strict", "--permissions-boundary", boundary, "--kms-key", key),
+        *("--tag", "team=proteins", "--tag", "cost-centre=4711", "--keep-warm", "30"),
+    )
+    assert done.code == 0, done.text
+    role = iam.get_role(RoleName="strict-batch-job-role-us-east-1")["Role"]
+    assert role["PermissionsBoundary"]["PermissionsBoundaryArn"] == boundary
+    policy = iam.get_role_policy(RoleName=role["RoleName"], PolicyName="task-objects")
+    assert key in json.dumps(policy["PolicyDocument"])
+    bucket = on_aws.section()["s3_bucket_name"]
+    rules = aws.client("s3").get_bucket_encryption(Bucket=bucket)
+    (rule,) = rules["ServerSideEncryptionConfiguration"]["Rules"]
+    default = rule["ApplyServerSideEncryptionByDefault"]
+    assert default == {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": key}
+    launch = aws.client("ec2").describe_launch_template_versions(
+        LaunchTemplateName="strict-batch-instances", Versions=["$Latest"]
+    )["LaunchTemplateVersions"][0]["LaunchTemplateData"]
+    for specification in launch["TagSpecifications"]:
+        tags = {tag["Key"]: tag["Value"] for tag in specification["Tags"]}
+        assert tags == {"covalent-awsbatch": "strict", "team": "proteins", "cost-centre": "4711"}
+    (environment,) = aws.client("batch").describe_compute_environments(
+        computeEnvironments=["strict-batch-on-demand"]
+    )["computeEnvironments"]
+    assert environment["computeResources"]["scalingPolicy"] == {"minScaleDownDelayMinutes": 30}
+    again = on_aws("deploy", "--prefix", "strict", "--refresh")
+    assert "OnDemandEnvironment: new instances will have the newest machine image" in again.out
+    assert on_aws("deploy", "--delete", "--yes", "--prefix", "strict").code == 0
+    iam.delete_policy(PolicyArn=boundary)
+
+
+def test_subnets_are_chosen_by_their_routes(aws: Aws, on_aws: CommandLine) -> None:
+    ec2 = aws.client("ec2")
+    vpc = ec2.create_vpc(CidrBlock="10.9.0.0/16")["Vpc"]["VpcId"]
+    subnets = [
+        ec2.create_subnet(VpcId=vpc, CidrBlock=f"10.9.{n}.0/24")["Subnet"]["SubnetId"]
+        for n in range(3)
+    ]
+    public, unnumbered, isolated = subnets
+    refused(on_aws("deploy", "--vpc-id", vpc, "--prefix", "routes"), "has a way to ECS", "NAT")
+
+    gateway = ec2.create_internet_gateway()["InternetGateway"]["InternetGatewayId"]
+    ec2.attach_internet_gateway(InternetGatewayId=gateway, VpcId=vpc)
+    table = ec2.create_route_table(VpcId=vpc)["RouteTable"]["RouteTableId"]
+    ec2.create_route(RouteTableId=table, DestinationCidrBlock="0.0.0.0/0", GatewayId=gateway)
+    for subnet in (public, unnumbered):
+        ec2.associate_route_table(RouteTableId=table, SubnetId=subnet)
+    ec2.modify_subnet_attribute(SubnetId=public, MapPublicIpOnLaunch={"Value": True})
+    assert on_aws("deploy", "--vpc-id", vpc, "--prefix", "routes").code == 0
+    assert parameters(aws, "routes")["SubnetIds"] == public
+
+    named = on_aws(
+        "deploy", "--plan", "--prefix", "routes", "--subnet-ids", f"{public},{isolated}"
+    )
+    assert f"instances in {isolated} have no way to ECS" in named.out
+    assert on_aws("deploy", "--delete", "--yes", "--prefix", "routes").code == 0
+
+
+def test_a_new_stack_on_aws_itself_is_asked_for(aws: Aws, command: CommandLine) -> None:
+    services = ("STS", "S3", "EC2", "CLOUDFORMATION", "IAM", "BATCH", "SERVICE_QUOTAS")
+    command.extra = {f"AWS_ENDPOINT_URL_{name}": aws.endpoint_url for name in services}
+    command.extra |= {"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local"}
+    command.extra |= {"AWS_REGION": "eu-west-3"}
+    for answer in ("", "n\n"):
+        done = command("deploy", "--prefix", "asked", stdin=answer)
+        assert "Make the new stack asked-awsbatch in eu-west-3?" in done.out
+        refused(done, "Nothing was made", "--yes")
+    assert "(keys in the environment)" in done.out
+    assert "eu-west-3 (the environment variable AWS_REGION)" in done.out
+    stacks_there = aws.client("cloudformation", "eu-west-3").describe_stacks()["Stacks"]
+    assert [s for s in stacks_there if s["StackStatus"] != "DELETE_COMPLETE"] == []

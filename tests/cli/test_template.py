@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import email
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 import yaml
 from cfnlint.api import lint_file
+from cfnlint.schema import PROVIDER_SCHEMA_MANAGER
 from cfripper.cli import get_cfmodel
 from cfripper.config.config import Config
 from cfripper.rule_processor import RuleProcessor
@@ -16,6 +18,7 @@ from cfripper.rules import DEFAULT_RULES
 
 from covalent_awsbatch_plugin.cli.deployment.plan import PARAMETERS, template
 from covalent_awsbatch_plugin.cli.deployment.stack import OUTPUT_KEYS
+from covalent_awsbatch_plugin.local.services.cloudformation import template as language
 from covalent_awsbatch_plugin.options.table import BY_NAME
 from covalent_awsbatch_plugin.protocol import s3_keys
 
@@ -104,7 +107,8 @@ def test_roles_are_for_this_accounts_tasks_alone(content: dict[str, Any]) -> Non
 
 def test_a_task_reaches_its_objects_alone(content: dict[str, Any]) -> None:
     (policy,) = content["Resources"]["JobRole"]["Properties"]["Policies"]
-    (statement,) = policy["PolicyDocument"]["Statement"]
+    statement, for_key = policy["PolicyDocument"]["Statement"]
+    assert for_key["Fn::If"][0] == "UseKms"
     assert set(statement["Action"]) == {"s3:GetObject", "s3:PutObject", "s3:AbortMultipartUpload"}
     assert statement["Resource"]["Sub"].endswith(f"/{s3_keys.PREFIX}/*")
 
@@ -117,3 +121,82 @@ def test_nothing_may_connect_to_the_instances(content: dict[str, Any]) -> None:
 
 def test_no_partition_is_written_out() -> None:
     assert "arn:aws:" not in template()
+
+
+# What cannot be changed on a resource that has a name: CloudFormation would make the new one
+# before it deletes the old one, and fail over the name. By type, from AWS's own schemas.
+CREATE_ONLY = {
+    "AWS::Batch::ComputeEnvironment": ("ComputeEnvironmentName", "Tags", "Type"),
+    "AWS::Batch::JobDefinition": ("JobDefinitionName",),
+    "AWS::Batch::JobQueue": ("JobQueueName", "JobQueueType"),
+    "AWS::EC2::LaunchTemplate": ("LaunchTemplateName", "TagSpecifications"),
+    "AWS::EC2::SecurityGroup": ("GroupDescription", "GroupName", "VpcId"),
+    "AWS::IAM::InstanceProfile": ("InstanceProfileName", "Path"),
+    "AWS::IAM::ManagedPolicy": ("ManagedPolicyName", "Description", "Path"),
+    "AWS::IAM::Role": ("RoleName", "Path"),
+    "AWS::Logs::LogGroup": ("LogGroupName",),
+    "AWS::S3::Bucket": ("BucketName",),
+}
+
+
+def _created(text: str) -> dict[str, Any]:
+    """Return what a template that asks for everything makes, with what cannot be changed."""
+    content = language.load(text)
+    given = {"Prefix": "p", "VpcId": "vpc-1", "SubnetIds": "subnet-1", "Spot": "true"}
+    values = language.parameters(content, given)
+    pseudo = {
+        "AWS::AccountId": "1",
+        "AWS::Partition": "aws",
+        "AWS::Region": "eu-west-1",
+        "AWS::URLSuffix": "amazonaws.com",
+    }
+    known = language.environment(content, values, pseudo)
+    return {
+        name: {
+            key: value
+            for key, value in resource["Properties"].items()
+            if key in CREATE_ONLY.get(resource["Type"], ())
+        }
+        for name, resource in language.resources(content, known).items()
+    }
+
+
+def test_an_update_replaces_no_resource_of_an_older_stack() -> None:
+    older = Path(__file__).parent / "fixtures" / "cloudformation-2026-11.yaml"
+    before, now = _created(older.read_text("utf-8")), _created(template())
+    assert {name: now[name] for name in before} == before
+
+
+def test_what_cannot_be_changed_is_what_the_schemas_have() -> None:
+    for kind, names in CREATE_ONLY.items():
+        schema = PROVIDER_SCHEMA_MANAGER.get_resource_schema("us-east-1", kind).schema
+        fixed = {
+            path.split("/")[2] for path in schema["createOnlyProperties"] if path.count("/") == 2
+        }
+        assert fixed & set(_used(kind)) <= set(names), kind
+
+
+def _used(kind: str) -> set[str]:
+    found = yaml.load(template(), Loader=_Loader)["Resources"].values()
+    return {
+        key for resource in found if resource["Type"] == kind for key in resource["Properties"]
+    }
+
+
+def test_ended_containers_do_not_fill_the_disk(content: dict[str, Any]) -> None:
+    launch = content["Resources"]["LaunchTemplate"]["Properties"]["LaunchTemplateData"]
+    message = email.message_from_string(launch["UserData"]["Fn::Base64"])
+    assert message.is_multipart()
+    (script,) = message.get_payload()
+    assert script.get_content_type() == "text/x-shellscript"
+    lines = script.get_payload().splitlines()
+    assert lines[0] == "#!/bin/bash"
+    assert "echo ECS_ENGINE_TASK_CLEANUP_WAIT_DURATION=5m >> /etc/ecs/ecs.config" in lines
+
+
+def test_jobs_that_can_never_run_leave_the_queue_after_ten_minutes(
+    content: dict[str, Any],
+) -> None:
+    for queue in ("JobQueue", "GpuQueue"):
+        actions = content["Resources"][queue]["Properties"]["JobStateTimeLimitActions"]
+        assert {action["MaxTimeSeconds"] for action in actions} == {600}

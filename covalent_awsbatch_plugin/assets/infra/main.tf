@@ -46,6 +46,12 @@ data "aws_subnets" "all" {
     name   = "vpc-id"
     values = [local.vpc_id]
   }
+
+  # A subnet without public addresses needs a way that cannot be seen here: name it.
+  filter {
+    name   = "map-public-ip-on-launch"
+    values = ["true"]
+  }
 }
 
 resource "aws_cloudformation_stack" "awsbatch" {
@@ -56,16 +62,21 @@ resource "aws_cloudformation_stack" "awsbatch" {
   on_failure    = "DELETE"
 
   parameters = {
-    Prefix           = var.prefix
-    VpcId            = local.vpc_id
-    SubnetIds        = local.subnet_ids
-    InstanceTypes    = var.instance_types
-    GpuInstanceTypes = var.gpu_instance_types
-    MinvCpus         = var.min_vcpus
-    MaxvCpus         = var.max_vcpus
-    Spot             = var.spot
-    RootVolumeGiB    = var.disk
-    ObjectDays       = var.object_days
-    LogDays          = var.log_days
+    Prefix              = var.prefix
+    VpcId               = local.vpc_id
+    SubnetIds           = local.subnet_ids
+    InstanceTypes       = var.instance_types
+    GpuInstanceTypes    = var.gpu_instance_types
+    MinvCpus            = var.min_vcpus
+    MaxvCpus            = var.max_vcpus
+    Spot                = var.spot
+    RootVolumeGiB       = var.disk
+    ObjectDays          = var.object_days
+    LogDays             = var.log_days
+    KeepWarmMinutes     = var.keep_warm
+    RegionInNames       = var.region_in_names
+    PermissionsBoundary = var.permissions_boundary
+    KmsKeyArn           = var.kms_key
+    InstanceTags        = var.instance_tags
   }
 }

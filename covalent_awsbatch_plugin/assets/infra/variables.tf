@@ -69,6 +69,36 @@ variable "log_days" {
   description = "Days for which logs are kept"
 }
 
+variable "keep_warm" {
+  type        = number
+  default     = 0
+  description = "Minutes for which an idle instance waits for another job"
+}
+
+variable "region_in_names" {
+  type        = bool
+  default     = false
+  description = "Whether the names of roles end with the region; never change it for a stack"
+}
+
+variable "permissions_boundary" {
+  type        = string
+  default     = ""
+  description = "ARN of the policy that bounds the roles; empty for none"
+}
+
+variable "kms_key" {
+  type        = string
+  default     = ""
+  description = "ARN of the bucket's KMS key; empty for the keys of S3"
+}
+
+variable "instance_tags" {
+  type        = string
+  default     = "=,=,=,=,="
+  description = "Five tags of instances as key=value, separated by commas; = for none"
+}
+
 # The executor's own options, which end up in the Covalent configuration
 
 variable "credentials" {

@@ -25,6 +25,11 @@ PARAMETERS = (
     "RootVolumeGiB",
     "ObjectDays",
     "LogDays",
+    "KeepWarmMinutes",
+    "RegionInNames",
+    "PermissionsBoundary",
+    "KmsKeyArn",
+    "InstanceTags",
 )
 
 NO_CHANGES = ("didn't contain changes", "No updates are to be performed")
@@ -65,9 +70,13 @@ def template() -> str:
 
 
 def make_plan(
-    account: Account, name: str, state: StackState | None, given: Mapping[str, str]
+    account: Account,
+    name: str,
+    state: StackState | None,
+    given: Mapping[str, str],
+    tags: Mapping[str, str],
 ) -> Plan | None:
-    """Make a change set of the template and the given parameters.
+    """Make a change set of the template, the given parameters, and tags for a new stack.
 
     Returns:
         The plan; nothing where the stack already is as asked for.
@@ -88,6 +97,8 @@ def make_plan(
     if creates:
         # What a failed creation made is removed at once, so that the next attempt can start.
         request["OnStackFailure"] = "DELETE"
+        # Not later: the tags of a compute environment cannot be changed.
+        request["Tags"] = [{"Key": key, "Value": value} for key, value in tags.items()]
     made = cloudformation.create_change_set(**request)
     described = _wait_for_change_set(account, made["Id"])
     plan = Plan(made["Id"], made["StackId"], creates, _changes(described))

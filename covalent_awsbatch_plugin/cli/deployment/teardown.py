@@ -15,6 +15,7 @@ from ..shared.account import Account
 from ..shared.errors import Refusal
 from ..shared.screen import console
 from . import stack
+from .attachments import Attachment, detach, find_attachments
 from .progress import Progress
 
 UNFINISHED = ("SUBMITTED", "PENDING", "RUNNABLE", "STARTING", "RUNNING")
@@ -27,19 +28,19 @@ class Contents:
 
     Attributes:
         bucket: The bucket's name; empty where it was never made.
-        queue: The queue's name or ARN; empty where it was never made.
         definition: The name of the job definitions.
         jobs: Ids of the jobs that have not ended.
         objects: Number of the plugin's objects in the bucket.
         foreign: Number of other objects in the bucket.
+        attached: What users attached to the roles and the policy.
     """
 
     bucket: str
-    queue: str
     definition: str
     jobs: tuple[str, ...]
     objects: int
     foreign: int
+    attached: tuple[Attachment, ...]
 
 
 def delete_deployment(
@@ -75,6 +76,7 @@ def delete_deployment(
         click.confirm("Delete it?", abort=True)
     _end_jobs(account, contents)
     _empty(account, contents)
+    detach(account, contents.attached)
     _delete_stack(account, name, state.stack_id, contents)
     _deregister(account, contents.definition)
     for line in _kept(account, prefix, contents):
@@ -82,16 +84,18 @@ def delete_deployment(
 
 
 def _contents(account: Account, state: stack.StackState, prefix: str) -> Contents:
-    physical = {r.name: r.physical for r in stack.resources(account, state.stack_id)}
-    bucket, queue = physical.get("Bucket", ""), physical.get("JobQueue", "")
+    resources = stack.resources(account, state.stack_id)
+    physical = {r.name: r.physical for r in resources}
+    bucket = physical.get("Bucket", "")
+    queues = [physical[name] for name in ("JobQueue", "GpuQueue") if physical.get(name)]
     keys = list(_keys(account, bucket))
     return Contents(
         bucket=bucket,
-        queue=queue,
         definition=f"{prefix}-batch-jobs",
-        jobs=tuple(_unfinished(account, queue)),
+        jobs=tuple(job for queue in queues for job in _unfinished(account, queue)),
         objects=sum(key.startswith(OURS) for key in keys),
         foreign=sum(not key.startswith(OURS) for key in keys),
+        attached=tuple(find_attachments(account, resources)),
     )
 
 
@@ -113,7 +117,7 @@ def _unfinished(account: Account, queue: str) -> Iterator[str]:
 
     pages = account.client("batch").get_paginator("list_jobs")
     try:
-        for status in UNFINISHED if queue else ():
+        for status in UNFINISHED:
             for page in pages.paginate(jobQueue=queue, jobStatus=status):
                 listed = page["jobSummaryList"]
                 yield from (job["jobId"] for job in listed if job.get("status") not in FINISHED)
@@ -129,6 +133,7 @@ def _announcement(name: str, contents: Contents) -> str:
         lines.append(f"  with {contents.objects} objects of the plugin in {contents.bucket}")
     if contents.jobs:
         lines.append(f"  and ends {len(contents.jobs)} jobs that wait or run")
+    lines += [f"  and removes the {attachment}" for attachment in contents.attached]
     return "\n".join(lines)
 
 

@@ -14,6 +14,7 @@ def _make_role(client: Client, properties: Properties) -> Physical:
         RoleName=properties["RoleName"],
         Description=properties["Description"],
         AssumeRolePolicyDocument=json.dumps(properties["AssumeRolePolicyDocument"]),
+        **{k: v for k, v in properties.items() if k == "PermissionsBoundary"},
     )["Role"]
     return _change_role(client, Physical(role["RoleName"], {"Arn": role["Arn"]}), properties)
 

@@ -7,6 +7,7 @@ once the resources they name are made.
 
 from __future__ import annotations
 
+import base64
 import re
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -234,6 +235,15 @@ def _split(argument: Any, inner: Any, *_: Any) -> list[str]:
     return str(text).split(separator)
 
 
+def _select(argument: Any, inner: Any, *_: Any) -> Any:
+    index, items = inner(argument)
+    return items[int(index)]
+
+
+def _base64(argument: Any, inner: Any, *_: Any) -> str:
+    return base64.b64encode(str(inner(argument)).encode()).decode()
+
+
 def _join(argument: Any, inner: Any, *_: Any) -> Any:
     separator, parts = inner(argument)
     if all(isinstance(part, str) for part in parts):
@@ -250,5 +260,7 @@ _FUNCTIONS: Mapping[str, Callable[..., Any]] = {
     "Fn::Equals": _equals,
     "Fn::Not": _not,
     "Fn::Split": _split,
+    "Fn::Select": _select,
+    "Fn::Base64": _base64,
     "Fn::Join": _join,
 }
