@@ -20,8 +20,8 @@ from .terminal import open_terminal
 PREFIX = "sound"
 QUEUE = f"{PREFIX}-batch-queue"
 ENVIRONMENT = f"{PREFIX}-batch-on-demand"
-JOB_ROLE = f"{PREFIX}-batch-job-role"
-EXECUTION_ROLE = f"{PREFIX}-batch-execution-role"
+JOB_ROLE = f"{PREFIX}-batch-job-role-us-east-1"
+EXECUTION_ROLE = f"{PREFIX}-batch-execution-role-us-east-1"
 LOG_GROUP = f"{PREFIX}-batch-job-logs"
 BUCKET = f"{PREFIX}-batch-job-resources-123456789012-us-east-1"
 ACCOUNT = "123456789012"
@@ -56,10 +56,18 @@ def findings(command: CommandLine) -> tuple[int, list[dict[str, str]]]:
     return done.code, report["findings"]
 
 
+def without_quotas(found: list[dict[str, str]]) -> list[dict[str, str]]:
+    return [finding for finding in found if finding["area"] != "quota"]
+
+
 def test_a_good_account_is_all_green(doctor: CommandLine) -> None:
     code, found = findings(doctor)
     assert code == 0
-    assert {f["status"] for f in found} == {"ok"}
+    assert {f["status"] for f in found if f["area"] != "quota"} == {"ok"}
+    # The local AWS has the quotas of a new account.
+    (quota,) = [f for f in found if f["area"] == "quota"]
+    assert quota["status"] == "warning"
+    assert "is 32 vCPUs; a compute environment may have 256" in quota["found"]
     checked = {(f["area"], f["check"]) for f in found}
     assert checked >= {
         ("client", "python"),
@@ -259,7 +267,9 @@ def queue_on_fargate(aws: Aws, command: CommandLine) -> Iterator[None]:
     ec2 = aws.client("ec2")
     subnet = ec2.describe_subnets()["Subnets"][0]["SubnetId"]
     group = ec2.describe_security_groups()["SecurityGroups"][0]["GroupId"]
-    role = aws.client("iam").get_role(RoleName=f"{PREFIX}-batch-instance-role")["Role"]["Arn"]
+    role = aws.client("iam").get_role(RoleName=f"{PREFIX}-batch-instance-role-us-east-1")["Role"][
+        "Arn"
+    ]
     resources = {
         "type": "FARGATE",
         "maxvCpus": 16,
@@ -401,8 +411,8 @@ BROKEN: dict[str, tuple[tuple[str, str], str, Break]] = {
     ),
     "memory but for the reserve": (
         ("compute environment", "fits"),
-        "768 GB",
-        configured(memory=768),
+        "1024 GB",
+        configured(memory=1024),
     ),
     "GPUs that no instance has": (
         ("compute environment", "GPUs"),
@@ -465,9 +475,11 @@ def test_what_is_broken_is_found_and_nothing_else(
     expected, words, broken = BROKEN[what]
     with broken(aws, doctor):
         code, found = findings(doctor)
-    wrong = [f for f in found if f["status"] in ("problem", "warning")]
+    wrong = [f for f in without_quotas(found) if f["status"] in ("problem", "warning")]
     assert [(f["area"], f["check"]) for f in wrong] == [expected], wrong
-    assert code == 1
+    # The instance types of 'optimal' are AWS Batch's to choose: a size is never known not to fit.
+    kind = "warning" if what.startswith("memory ") else "problem"
+    assert (wrong[0]["status"], code) == (kind, int(kind == "problem"))
     assert words in wrong[0]["found"] + wrong[0]["fix"]
     assert wrong[0]["fix"]
 
@@ -501,7 +513,7 @@ def test_live_tells_why_the_job_failed(doctor: CommandLine) -> None:
 def test_an_unknown_key_is_a_warning(doctor: CommandLine) -> None:
     doctor.configure({**doctor.section(), "vcpus": 4})
     code, found = findings(doctor)
-    (warned,) = [f for f in found if f["status"] == "warning"]
+    (warned,) = [f for f in without_quotas(found) if f["status"] == "warning"]
     assert (warned["area"], warned["check"]) == ("configuration", "vcpus")
     assert "'vcpu'" in warned["fix"]
     assert code == 0

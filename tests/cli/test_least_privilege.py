@@ -63,7 +63,9 @@ def allowed(*resources: str) -> set[str]:
             else [policy["PolicyDocument"] for policy in each["Policies"]]
         )
     ]
-    return {a for document in documents for s in document["Statement"] for a in s["Action"]}
+    # Statements with a condition are for parameters that are not set here.
+    statements = [s for document in documents for s in document["Statement"] if "Action" in s]
+    return {action for statement in statements for action in statement["Action"]}
 
 
 class Recorded:

@@ -9,9 +9,9 @@ from ..shared.account import Account
 
 # What AWS Batch's own choices amount to, at least; the newest generations come on top.
 CHOSEN_BY_BATCH = {
-    "optimal": ("c5", "m5", "r5"),
-    "default_x86_64": ("c6i", "m6i", "r6i"),
-    "default_arm64": ("c6g", "m6g", "r6g"),
+    "optimal": ("m6i", "c6i", "r6i", "c7i"),
+    "default_x86_64": ("m6i", "c6i", "r6i", "c7i"),
+    "default_arm64": ("m6g", "c6g", "r6g", "c7g"),
 }
 
 # An instance does not give jobs all its memory: the kernel takes some 2 to 6 percent, and ECS

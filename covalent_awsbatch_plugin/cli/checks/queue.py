@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from ..shared.job_queue import look_up_queue
 from ..shared.waiting_reasons import Environment, Queue
 from .finding import Case, Finding, ok, problem, warning
-from .instances import fitting_types, instance_types
+from .instances import CHOSEN_BY_BATCH, fitting_types, instance_types
 
 QUEUE = "queue"
 ENVIRONMENT = "compute environment"
@@ -28,6 +28,7 @@ def check_queue(case: Case) -> Iterator[Finding]:
     yield ok(QUEUE, "exists", f"{queue.name}.")
     yield _state(queue)
     yield _status(queue)
+    yield from _scheduling(case, queue)
     yield from _check_environments(case, queue)
 
 
@@ -51,6 +52,24 @@ def _status(queue: Queue) -> Finding:
         f"It is {queue.status}: {queue.reason or 'no reason given'}.",
         "wait where it is being made or changed; else deploy it anew.",
     )
+
+
+def _scheduling(case: Case, queue: Queue) -> Iterator[Finding]:
+    share = case.options["share_identifier"]
+    if queue.is_fair_share and not share:
+        yield problem(
+            QUEUE,
+            "share",
+            f"{queue.name} has a scheduling policy, and takes no job without a share identifier.",
+            "set share_identifier to one of the policy's shares (and scheduling_priority).",
+        )
+    elif share and not queue.is_fair_share:
+        yield problem(
+            QUEUE,
+            "share",
+            f"{queue.name} has no scheduling policy, and takes no job with a share identifier.",
+            "remove share_identifier.",
+        )
 
 
 def _check_environments(case: Case, queue: Queue) -> Iterator[Finding]:
@@ -128,9 +147,12 @@ def _check_types(case: Case, usable: list[Environment]) -> Finding:
             ENVIRONMENT,
             "GPUs",
             f"A task asks for {gpus} GPUs, and none of {', '.join(names)} has any.",
-            "'covalent-awsbatch deploy --gpu', or set num_gpus to 0.",
+            "'covalent-awsbatch deploy --gpu' makes a queue with GPUs: name it as batch_queue; or "
+            "set num_gpus to 0.",
         )
-    return problem(
+    # What AWS Batch chooses by itself is at least what is known of it, and may be more.
+    kind = warning if set(names) & set(CHOSEN_BY_BATCH) else problem
+    return kind(
         ENVIRONMENT,
         "fits",
         f"A task asks for {asked}, and none of {', '.join(names)} has that much: an instance "

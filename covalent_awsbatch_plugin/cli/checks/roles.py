@@ -49,11 +49,28 @@ def check_execution_role(case: Case) -> Iterator[Finding]:
 
 def check_permissions(case: Case) -> Iterator[Finding]:
     """Check what these credentials may do, where IAM shows it."""
-    principal = principal_arn(case.identity.arn)
+    principal = _principal(case)
     if principal is None:
         yield ok("credentials", "permissions", "The account's root user may do everything.")
         return
     yield _simulated(case, "credentials", principal, dispatcher_needs(case))
+
+
+def _principal(case: Case) -> str | None:
+    """Return the ARN of the user or role behind the caller; nothing for the root user.
+
+    The caller's ARN has no path, which the roles of SSO have.
+    """
+    from botocore.exceptions import ClientError
+
+    guessed = principal_arn(case.identity.arn)
+    if ":assumed-role/" not in case.identity.arn or guessed is None:
+        return guessed
+    try:
+        role = case.account.client("iam").get_role(RoleName=guessed.rpartition("/")[2])
+    except ClientError:
+        return guessed
+    return str(role["Role"]["Arn"])
 
 
 def dispatcher_needs(case: Case) -> list[Need]:

@@ -77,6 +77,7 @@ def _queue(described: Mapping[str, Any]) -> Queue:
         status=described.get("status", ""),
         reason=described.get("statusReason", ""),
         environments=(),
+        is_fair_share=bool(described.get("schedulingPolicyArn")),
     )
 
 

@@ -39,6 +39,8 @@ class Environment:
         max_vcpus: Most vCPUs it may have.
         desired_vcpus: vCPUs it has or is getting.
         instance_types: Types and families it may start.
+        subnets: Ids of the subnets in which its instances start.
+        image_status: LATEST or UPDATE_AVAILABLE, where AWS Batch reports it.
     """
 
     name: str
@@ -49,6 +51,8 @@ class Environment:
     max_vcpus: int
     desired_vcpus: int
     instance_types: tuple[str, ...]
+    subnets: tuple[str, ...] = ()
+    image_status: str = ""
 
     @property
     def usable(self) -> bool:
@@ -68,6 +72,7 @@ class Queue:
         reason: Why it is in that status.
         environments: Those it starts jobs in, the first first.
         front: Ids of the jobs that are next, the first first; at most 100.
+        is_fair_share: Whether it has a scheduling policy.
     """
 
     name: str
@@ -77,10 +82,11 @@ class Queue:
     reason: str
     environments: tuple[Environment, ...]
     front: tuple[str, ...] = ()
+    is_fair_share: bool = False
 
 
 def parse_environment(described: Mapping[str, Any]) -> Environment:
-    """Read one compute environment of a DescribeComputeEnvironments answer."""
+    """Read one compute environment of a DescribeComputeEnvironments response."""
     resources = described.get("computeResources") or {}
     return Environment(
         name=described["computeEnvironmentName"],
@@ -91,7 +97,14 @@ def parse_environment(described: Mapping[str, Any]) -> Environment:
         max_vcpus=int(resources.get("maxvCpus", 0)),
         desired_vcpus=int(resources.get("desiredvCpus", 0)),
         instance_types=tuple(resources.get("instanceTypes") or ()),
+        subnets=tuple(resources.get("subnets") or ()),
+        image_status=_image_status(resources),
     )
+
+
+def _image_status(resources: Mapping[str, Any]) -> str:
+    found = [each.get("batchImageStatus", "") for each in resources.get("ec2Configuration") or ()]
+    return next((status for status in ("UPDATE_AVAILABLE", "LATEST") if status in found), "")
 
 
 @dataclass(frozen=True)
