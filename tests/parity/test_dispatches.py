@@ -163,6 +163,41 @@ def test_cancelling_a_sublattice_ends_its_jobs(runs: Runs, tmp_path: Path):
     assert seen.nodes[0].sublattice.nodes[0].status == "CANCELLED"
 
 
+def test_a_sublattice_that_names_its_executor_ignores_options_of_another_class(runs: Runs):
+    @ct.electron
+    @ct.lattice(executor=ON_HOST, workflow_executor=ON_HOST)
+    def sub(x):
+        return double(x)
+
+    local = ct.executor.LocalExecutor()
+
+    @ct.lattice(executor=local, workflow_executor=local)
+    def workflow(x):
+        return sub(x)
+
+    assert runs
+    result = finished(ct.dispatch(workflow)(2), ON_HOST)
+    assert (str(result.status), result.result) == ("COMPLETED", 4)
+    inner = result.get_node_result(0)["sublattice_result"]
+    assert inner.lattice.transport_graph.get_node_value(0, "metadata")["executor"] == ON_HOST
+
+
+def test_exhaustive_postprocessing(runs: Runs):
+    """Covalent's other way to post-process: the lattice's function runs again on all results."""
+
+    def look(mode: str) -> Any:
+        ct.set_config("sdk.exhaustive_postprocess", "true")
+        try:
+            dispatch_id = ct.dispatch(lattice(mode))(1)
+        finally:
+            ct.set_config("sdk.exhaustive_postprocess", "false")
+        result = finished(dispatch_id, mode)
+        return str(result.status), result.result
+
+    ours, local = both(runs, look)
+    assert ours == local == ("COMPLETED", 4)
+
+
 @pytest.mark.parametrize("stream", ["log_stdout", "log_stderr"])
 def test_log_files_have_the_task_s_output(runs: Runs, stream: str, tmp_path: Path):
     import sys

@@ -1,0 +1,79 @@
+"""A selection of the catalogue of Covalent's features, with electrons in containers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import covalent as ct
+import pytest
+
+from covalent_awsbatch_plugin.awsbatch import AWSBatchExecutor
+from tests.parity import catalogue  # noqa: F401 - fills the catalogue
+from tests.parity.case import CATALOGUE
+from tests.parity.conftest import LOCAL, Runs
+from tests.parity.differences import DIFFERENCES, without
+from tests.parity.observation import differences
+
+from .images import Images
+
+IN_CONTAINERS = "awsbatch in containers"
+
+SELECTION = (
+    "kinds_of_parameters",
+    "large_argument",
+    "results_of_every_type",
+    "result_of_a_lock",
+    "callables_of_every_kind",
+    "exception_of_ones_own",
+    "exception_with_a_surrogate",
+    "calls_before_and_after",
+    "returned_values",
+    "shell_command_fails",
+    "files_before",
+    "lepton_with_files",
+    "context",
+    "python_output",
+    "sublattices_three_deep",
+)
+
+
+class RunsInContainers(Runs):
+    """Runs whose jobs are containers that see the folders of the workflows."""
+
+    image = ""
+
+    def executor(self, mode: str) -> Any:
+        if mode == LOCAL:
+            return mode
+        folder = str(self._root)
+        properties = {
+            "volumes": [{"name": "place", "host": {"sourcePath": folder}}],
+            "mountPoints": [{"sourceVolume": "place", "containerPath": folder}],
+        }
+        return AWSBatchExecutor(
+            **self.options(), container_image_uri=self.image, container_properties=properties
+        )
+
+
+@pytest.fixture(scope="module")
+def runs(
+    aws: Any, server: Any, images: Images, ours: Any, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Runs]:
+    ct.set_config("executors.awsbatch.retry_attempts", 1)
+    running = RunsInContainers(aws, server, tmp_path_factory.mktemp("parity"))
+    running.image = images.full(ours)
+    for name in SELECTION:
+        running.start(CATALOGUE[name], LOCAL)
+        running.start(CATALOGUE[name], IN_CONTAINERS)
+    yield running
+    running.close()
+
+
+@pytest.mark.parametrize("name", SELECTION)
+def test_as_local(name: str, runs: Runs):
+    case = CATALOGUE[name]
+    ours, local = runs.observation(case, IN_CONTAINERS), runs.observation(case, LOCAL)
+    for key in case.differs:
+        ours, local = without(DIFFERENCES[key], ours), without(DIFFERENCES[key], local)
+    assert not (found := differences(ours, local)), "\n".join(found)
