@@ -103,7 +103,7 @@ async def _start() -> asyncio.subprocess.Process:
 
 
 async def _while_alive(process: asyncio.subprocess.Process, task: bytes) -> bytes:
-    """Return the reply; EOFError once the process has ended, whoever still holds its pipes."""
+    """Return the reply; EOFError once the process has ended, though its pipes be open."""
     exchange = asyncio.ensure_future(_exchange(process, task))
     try:
         while not exchange.done():

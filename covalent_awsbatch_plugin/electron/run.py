@@ -10,7 +10,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from .. import covalent_calls
+from .. import covalent_calls, covalent_results
 from ..aws.backend import Backend, backends
 from ..aws.bucket import cache_folder
 from ..aws.model.task import Cancelled, Settled, TaskRequest, was_cancelled
@@ -86,7 +86,7 @@ def _builtin_result(executor: Executor, outcome: messages.Outcome) -> Any:
     _print_output(executor, outcome)
     part = outcome.result
     if outcome.status == messages.RETURNED and part is not None and part.data is not None:
-        return covalent_calls.transportable(part, part.data.decode("ascii", "replace"))
+        return covalent_results.transportable(part, part.data.decode("ascii", "replace"))
     error = diagnose(Case(job_id="none; it ran on the Covalent server's host", outcome=outcome))
     raise error or OutcomeMissing()
 
@@ -243,7 +243,7 @@ async def _result(backend: Backend, request: TaskRequest, outcome: messages.Outc
         if part.data is not None:
             text = part.data.decode("ascii", "replace")
         else:
-            text = await fetch(read=covalent_calls.read_text)
+            text = await fetch(read=covalent_results.read_text)
         return await _transportable(backend, request, part, text)
     import cloudpickle
 
@@ -256,6 +256,6 @@ async def _result(backend: Backend, request: TaskRequest, outcome: messages.Outc
 async def _transportable(
     backend: Backend, request: TaskRequest, part: messages.Part, text: str
 ) -> Any:
-    if request.name != covalent_calls.SUBLATTICE_BUILDER:
-        return covalent_calls.transportable(part, text)
-    return await backend.session.in_thread(partial(covalent_calls.sublattice, part, text))
+    if request.name != covalent_results.SUBLATTICE_BUILDER:
+        return covalent_results.transportable(part, text)
+    return await backend.session.in_thread(partial(covalent_results.sublattice, part, text))

@@ -13,7 +13,7 @@ from typing import Any, BinaryIO
 import pytest
 from covalent._shared_files.exceptions import TaskCancelledError
 
-from covalent_awsbatch_plugin import AWSBatchExecutor, covalent_calls, errors
+from covalent_awsbatch_plugin import AWSBatchExecutor, covalent_results, errors
 from covalent_awsbatch_plugin.aws.objects.references import references
 from covalent_awsbatch_plugin.protocol import env_names
 from tests.fake_aws import FakeAws, JobEnd
@@ -189,8 +189,8 @@ async def test_a_result_that_does_not_fit_the_disk_can_be_fetched_later(aws, mak
     def full(file: BinaryIO) -> str:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    one, call = make(), covalent_calls.read_text
-    monkeypatch.setattr(covalent_calls, "read_text", full)
+    one, call = make(), covalent_results.read_text
+    monkeypatch.setattr(covalent_results, "read_text", full)
     with pytest.raises(errors.ResultNotFetched) as caught:
         await one.run(covalent_call(bytes), [transportable(LARGE)], {}, task(0))
     text = str(caught.value)
@@ -198,7 +198,7 @@ async def test_a_result_that_does_not_fit_the_disk_can_be_fetched_later(aws, mak
     assert "query_result({'dispatch_id': 'd', 'node_id': 0})" in text
     [result] = [key for key in objects(aws) if key.endswith("result-1")]
     assert f"s3://{BUCKET}/{result}" in text
-    monkeypatch.setattr(covalent_calls, "read_text", call)
+    monkeypatch.setattr(covalent_results, "read_text", call)
     await asyncio.sleep(5)
     fetched, _, _ = await make().query_result(task(0))
     assert fetched.get_deserialized() == LARGE

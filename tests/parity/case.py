@@ -24,6 +24,10 @@ class Setting:
     server: str
     aws: Mapping[str, str]
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Leave the executor out for functions that take this along: jobs lack its class."""
+        return type(self), (self.place, None, self.server, dict(self.aws))
+
 
 @dataclass(frozen=True)
 class Workflow:

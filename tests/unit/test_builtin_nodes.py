@@ -14,7 +14,7 @@ import pytest
 from covalent import TransportableObject
 from covalent.executor.utils.wrappers import wrapper_fn
 
-from covalent_awsbatch_plugin import covalent_calls
+from covalent_awsbatch_plugin import covalent_calls, covalent_results
 from covalent_awsbatch_plugin.builtin_nodes.processes import NodeUnavailable, Processes
 from covalent_awsbatch_plugin.protocol import envelope, messages
 
@@ -36,7 +36,7 @@ def node(function: Callable[..., Any], *args: Any) -> bytes:
 async def value_of(processes: Processes, function: Callable[..., Any], *args: Any) -> Any:
     outcome = await processes.run(node(function, *args))
     assert outcome.status == messages.RETURNED, outcome.traceback
-    return covalent_calls.transportable(
+    return covalent_results.transportable(
         outcome.result, outcome.result.data.decode()
     ).get_deserialized()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tracemalloc
 from pathlib import Path
 
-from covalent_awsbatch_plugin import covalent_calls
+from covalent_awsbatch_plugin import covalent_results
 
 
 def test_a_large_text_is_read_without_a_second_copy(tmp_path: Path) -> None:
@@ -14,7 +14,7 @@ def test_a_large_text_is_read_without_a_second_copy(tmp_path: Path) -> None:
     tracemalloc.start()
     try:
         with path.open("rb") as file:
-            text = covalent_calls.read_text(file)
+            text = covalent_results.read_text(file)
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()

@@ -107,11 +107,11 @@ def save_value(account: Account, stored: StoredOutcome, path: Path) -> None:
 
 def save_transportable(account: Account, stored: StoredOutcome, path: Path) -> None:
     """Write a returned value to a file as Covalent's TransportableObject serializes itself."""
-    from ... import covalent_calls
+    from ... import covalent_results
 
     part = _result(stored)
     text = b"".join(_pieces(account, stored.bucket, part)).decode("ascii")
-    path.write_bytes(covalent_calls.transportable(part, text).serialize())
+    path.write_bytes(covalent_results.transportable(part, text).serialize())
 
 
 def _result(stored: StoredOutcome) -> messages.Part:

@@ -190,11 +190,13 @@ def loops(setting: Setting) -> Workflow:
 
 @case("An executor for each electron, chosen while the lattice is built")
 def executors_by_electron(setting: Setting) -> Workflow:
+    executor = setting.executor
+
     def where(x):
         return x + 1
 
     def workflow():
-        here = ct.electron(where, executor=setting.executor)
+        here = ct.electron(where, executor=executor)
         there = ct.electron(where, executor="local")
         return [(here if number else there)(number) for number in range(2)]
 
