@@ -74,6 +74,8 @@ def test_processes_end_with_a_folder_only_where_that_was_asked_for(
     with subprocess.Popen(["sleep", "600"], env=exported) as sleep:
         run(folder, program)
         wait_until(lambda: not folder.exists())
+        if processes:
+            wait_until(lambda: sleep.poll() is not None)
         assert (sleep.poll() is not None) == processes
         sleep.kill()
 
