@@ -121,7 +121,7 @@ class LocalAws:
         self._parts.callback(self._runner.close)
         self._server = Server(self._wanted_port)
         self._parts.callback(self._server.stop)
-        # Not before the port is bound: whoever has it may use the same folder.
+        # Not before the port is bound: what has it may use the same folder.
         self._write_credentials()
         self._gateway = Gateway(
             self._new_jobs(), moto_backend.application(), self._faults, self.reset

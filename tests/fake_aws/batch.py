@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import inspect
 import math
-import re
 import time
 import uuid
 from collections.abc import Awaitable, Callable
@@ -14,6 +13,7 @@ from typing import Any
 
 from tests.fake_aws.errors import client_error
 from tests.fake_aws.jobs import Definition, Job, JobEnd
+from tests.fake_aws.listing import listed, selected
 from tests.fake_aws.validation import check_definition, check_share, check_submission
 
 REASON_LIMIT = 255
@@ -97,7 +97,7 @@ class Batch:
         return {}
 
     def describe_job_definitions(self, params: dict[str, Any]) -> dict[str, Any]:
-        found = [d for d in self._visible() if _selected(d, params)]
+        found = [d for d in self._visible() if selected(d, params)]
         found.sort(key=lambda definition: -definition.revision)
         page, token = self._page(found, params)
         return _with_token("jobDefinitions", [item.describe() for item in page], token)
@@ -152,7 +152,7 @@ class Batch:
         if len(params.get("filters", ())) > 1:
             raise client_error("Only one filter can be used at a time")
         present = [job for job in self.jobs.values() if not job.vanished]
-        found = [j for j in present if j.queue_arn.endswith(f"/{queue}") and _listed(j, params)]
+        found = [j for j in present if j.queue_arn.endswith(f"/{queue}") and listed(j, params)]
         # The newest come first, but a filter by name groups by names.
         found.sort(key=lambda job: -job.created_at)
         if any(each["name"] == "JOB_NAME" for each in params.get("filters", ())):
@@ -301,44 +301,3 @@ class Batch:
 
 def _with_token(name: str, items: list[Any], token: str | None) -> dict[str, Any]:
     return {name: items, "nextToken": token} if token else {name: items}
-
-
-def _selected(definition: Definition, params: dict[str, Any]) -> bool:
-    short = f"{definition.name}:{definition.revision}"
-    wanted = params.get("jobDefinitions")
-    return (
-        params.get("jobDefinitionName") in (None, definition.name)
-        and params.get("status") in (None, definition.status)
-        and (wanted is None or definition.arn in wanted or short in wanted)
-    )
-
-
-def _listed(job: Job, params: dict[str, Any]) -> bool:
-    filters = params.get("filters")
-    if not filters:
-        return bool(job.status == params.get("jobStatus", "RUNNING"))
-    return _filtered(job, filters[0])
-
-
-def _filtered(job: Job, condition: dict[str, Any]) -> bool:
-    name, values = condition["name"], condition["values"]
-    if name == "JOB_NAME":
-        return any(_glob(value, job.name) for value in values)
-    if name == "SHARE_IDENTIFIER":
-        return job.request.get("shareIdentifier") in values
-    if name == "JOB_DEFINITION":
-        short = f"{job.definition.name}:{job.definition.revision}"
-        return any(v in (job.definition.arn, short) or _glob(v, short) for v in values)
-    moment = job.created_at * 1000
-    if name == "BEFORE_CREATED_AT":
-        return moment < float(values[0])
-    if name == "AFTER_CREATED_AT":
-        return moment > float(values[0])
-    raise client_error(f"Unknown filter {name!r}")
-
-
-def _glob(pattern: str, text: str) -> bool:
-    """Compare as ListJobs does: without case, with an asterisk at the end."""
-    if pattern.endswith("*"):
-        return text.lower().startswith(pattern[:-1].lower())
-    return bool(re.fullmatch(re.escape(pattern), text, re.IGNORECASE))

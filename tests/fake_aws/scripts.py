@@ -194,6 +194,8 @@ async def run_process(
             # What the command left running ends with it, as in a container.
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
+            # Also where the fake ends meanwhile: its event loop must not close before.
+            await process.wait()
     lines = tuple(output.decode(errors="replace").splitlines())
     return JobEnd(process.returncode, log=lines)
 
