@@ -11,7 +11,7 @@ from ..case import Setting, Workflow, case
 def context(setting: Setting) -> Workflow:
     def note(name):
         seen = ct.get_context()
-        (setting.place / name).write_text(f"{seen.dispatch_id} {seen.task_id}")
+        (setting.place / f"{name}-{seen.task_id}").write_text(seen.dispatch_id)
 
     @ct.electron(
         call_before=ct.DepsCall(note, args=["before"]),
