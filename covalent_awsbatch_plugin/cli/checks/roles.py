@@ -175,7 +175,7 @@ def _simulated(case: Case, area: str, principal: str, needs: Sequence[Need]) -> 
     try:
         denied = [line for need in needs for line in _denied(case, principal, need)]
     except ClientError as error:
-        # Whoever may run tasks need not be allowed to ask; nor is every caller a user or role.
+        # Running tasks needs no permission to ask; nor is every caller a user or role.
         return unknown(
             area, "permissions", f"IAM's policy simulation cannot be asked: {aws_message(error)}"
         )
