@@ -125,7 +125,7 @@ def on_python(minor: str, wheel: Path) -> str:
         subprocess.run([str(found.program), "-m", "venv", str(folder / "venv")], check=True)
         python = str(folder / "venv" / "bin" / "python")
         steps: tuple[tuple[str, Sequence[str], int], ...] = (
-            ("pip install", ["-m", "pip", "install", "-q", extras(wheel)], INSTALL_SECONDS),
+            ("pip install", ["-m", "pip", "install", "-qq", extras(wheel)], INSTALL_SECONDS),
             ("pip check", ["-m", "pip", "check"], 60),
             ("covalent-awsbatch", ["-m", f"{PACKAGE}.cli", "--version"], 60),
             (

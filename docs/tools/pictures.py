@@ -227,14 +227,14 @@ def main() -> None:
 def make_sweep(server: CovalentServer) -> None:
     """Make the pictures of a sweep, of which two tasks fail."""
     sweep = dispatch(server, SWEEP)
-    watch = Screen(server, "watch", sweep[:8])
+    watch = Screen(server, "watch", sweep)
     while watch.read():
         done = re.search(r"(\d+)/\d+ ended", watch.text())
         if done and int(done[1]) >= ENOUGH and "slowest" in watch.text():
             watch.draw(PICTURES / "watch.svg")
             break
     else:
-        raise SystemExit("The sweep has ended before there was a picture of it.")
+        raise SystemExit(f"The sweep has ended before there was a picture of it:\n{watch.text()}")
     watch.wait()
     draw(server, PICTURES / "jobs.svg", "jobs", sweep[:8], "--status", "failed")
     draw(server, PICTURES / "show.svg", "show", f"{sweep[:8]}:{FAILING_NODE}")
