@@ -16,7 +16,7 @@ from ..protocol.summary import Summary, format_summary
 from . import memory
 from .bucket import Bucket, is_denied
 from .descendants import Descendants
-from .output import Tee, write_all
+from .output import Tee, write_text
 from .report import Receiver
 from .scratch import blob_path, one_line, result_path
 from .watch import Terminated, Watch
@@ -54,7 +54,7 @@ def read_job(environ: dict[str, str]) -> Job:
 
 def log(message: str) -> None:
     """Write a line of our own to the container's log."""
-    write_all(2, f"covalent-awsbatch: {message}\n".encode("utf-8", "backslashreplace"))
+    write_text(2, f"covalent-awsbatch: {message}\n")
 
 
 @dataclass(frozen=True)
@@ -157,7 +157,7 @@ class Supervisor:
             stdout=stdout,
             stderr=stderr + "".join(f"covalent-awsbatch: {note}\n" for note in notes),
         )
-        write_all(2, outcome.traceback.encode("utf-8", "backslashreplace"))
+        write_text(2, outcome.traceback)
         for note in notes:
             log(note)
         log_summary(outcome, self._watch.cpu_seconds)
@@ -193,7 +193,7 @@ def log_summary(outcome: messages.Outcome, cpu_seconds: float) -> None:
         peak_memory=outcome.peak_memory,
         error=outcome.error,
     )
-    write_all(2, f"{format_summary(summary)}\n".encode("utf-8", "backslashreplace"))
+    write_text(2, f"{format_summary(summary)}\n")
 
 
 def _refused(error: Exception, job: Job) -> int:

@@ -19,6 +19,10 @@ LINGER = 10.0
 # after it, and by then the outcome must be stored.
 TERMINATION = 20.0
 
+# Seconds that a process gets to be gone after SIGKILL; one that waits for a file system that does
+# not respond never is.
+KILLING = 5.0
+
 # The longest time between two looks at the report, which may be a file, and at the process.
 INTERVAL = 1.0
 
@@ -43,9 +47,9 @@ class Watch:
         self.ended = 0.0
         self.cpu_seconds = 0.0
         self.peak_memory = 0
-        self._process = process
+        self._process: int | None = process
         self._receiver = receiver
-        self._started = False
+        self._started = self._terminated = self._killed = False
         self._limit = float("inf")
         self._reason = ""
         self._woken, wake = os.pipe()
@@ -62,9 +66,9 @@ class Watch:
             os.write(go, b"1")
 
     def _on_termination(self, _number: int, _frame: FrameType | None) -> None:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(self._process, signal.SIGTERM)
-        if not self._started:
+        self._signal(signal.SIGTERM)
+        if not self._started and not self._terminated:
+            self._terminated = True
             raise Terminated
         self._end_within(
             TERMINATION,
@@ -73,13 +77,16 @@ class Watch:
 
     def _end_within(self, seconds: float, reason: str) -> None:
         limit = time.monotonic() + seconds
-        if limit < self._limit:
+        if limit < self._limit and not self._killed:
             self._limit, self._reason = limit, reason
 
     def wait(self) -> int:
         """Return the process's wait status when it has ended, which it does in bounded time."""
         while (status := self._reap()) is None:
             if time.monotonic() >= self._limit:
+                if self._killed:
+                    status = int(signal.SIGKILL)
+                    break
                 self._kill()
             self._sleep()
             self._receive()
@@ -108,17 +115,23 @@ class Watch:
             os.read(self._woken, 4096)
 
     def _kill(self) -> None:
-        self._limit = float("inf")
+        self._killed, self._limit = True, time.monotonic() + KILLING
         self.notes.append(self._reason)
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(self._process, signal.SIGKILL)
+        self._signal(signal.SIGKILL)
+
+    def _signal(self, number: signal.Signals) -> None:
+        """Send the process a signal, unless it is gone: its number may be another's by now."""
+        if self._process is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self._process, number)
 
     def _reap(self) -> int | None:
         """Return the process's wait status if it has ended; reap adopted processes on the way."""
         with contextlib.suppress(ChildProcessError):
             while True:
                 process, status, usage = os.wait4(-1, os.WNOHANG)
-                if process == self._process:
+                if process and process == self._process:
+                    self._process = None
                     self.cpu_seconds = usage.ru_utime + usage.ru_stime
                     self.peak_memory = usage.ru_maxrss * 1024
                     return status

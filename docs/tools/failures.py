@@ -86,8 +86,23 @@ what to do, and again when it is over:
   Covalent server ends, this and the last deletions are given a few seconds.
 
 Batch attempts a job up to `retry_attempts` times in all, whatever an attempt failed of, unless
-`retry_on="infrastructure"` excludes it. A wrong Python version, a result that cannot be pickled, a
-missing permission and a time limit that is exceeded are never attempted again.
+`retry_on="infrastructure"` excludes it. A wrong Python version, a part of the task that cannot be
+unpickled, a result that cannot be pickled or stored, a missing permission and a time limit that
+is exceeded are never attempted again.
+
+## What a task may leave behind
+
+The outcome of a function (its result, or its exception) is settled when it returns or raises. What
+happens to its process after that changes nothing about it, and takes a bounded time:
+
+- Threads that still run, and exit handlers, have 10 seconds, as they would keep a script from
+  ending. Then the process is killed.
+- Processes that the task started have one second to end by themselves, and are then killed.
+- A task that is asked to end (SIGTERM: it is cancelled, its time is up, its host is reclaimed) has
+  20 seconds to do so. If it returns, its result counts.
+
+The task's stderr names what was killed. If a task writes more than 4 MiB to a stream, the middle
+is left out of what Covalent gets; the job's log has all of it.
 """
 
 
@@ -165,7 +180,21 @@ def _of_the_task() -> Iterator[Example]:
             _job(exit_code=exit_codes.EXIT_RAISED),
             Outcome(messages.RAISED, error="ModuleNotFoundError: No module named 'sklearn'"),
         ),
-        "The traceback shows which part of the task needed it.",
+        "Here the function itself imports it.",
+    )
+    yield Example(
+        "The job lacks a module of the workflow's",
+        _diagnosed(
+            _job(exit_code=exit_codes.EXIT_CANNOT_UNPICKLE),
+            Outcome(
+                messages.RAISED,
+                exit_code=exit_codes.EXIT_CANNOT_UNPICKLE,
+                error="ModuleNotFoundError: No module named 'model' (while argument 1 of the task "
+                "was being unpickled)",
+            ),
+        ),
+        "What cannot be unpickled is named: the function, an argument, or a call before or after "
+        "it, of which pip and bash dependencies are the first.",
     )
     yield Example(
         "The result cannot be pickled",

@@ -1,4 +1,4 @@
-"""What a user's function may do to its process, to the job and to whoever reads its outcome.
+"""What a user's function may do to its process, to its job and to the readers of its outcome.
 
 The functions travel by value and run in a job only. Each imports what it needs.
 """

@@ -42,6 +42,9 @@ class Bucket:
             raise Denied("no s3:PutObject")
         if PUT == "fails":
             raise OSError("no way to S3")
+        if PUT == "waits":
+            print("storing", flush=True)
+            sys.stdin.readline()
         (self.folder / "outcome").write_bytes(content)
 
 def task(go, report):
@@ -57,6 +60,13 @@ def task(go, report):
         os.write(report, (500).to_bytes(8, "big") + b"what?")
     os._exit(0)
 
+if LOG == "full":
+    os.set_blocking(2, False)
+    try:
+        while os.write(2, b"x"):
+            pass
+    except BlockingIOError:
+        os.set_blocking(2, True)
 folder = Path(sys.argv[1])
 (folder / "scratch").mkdir()
 out, err, report, go = os.pipe(), os.pipe(), os.pipe(), os.pipe()
@@ -82,9 +92,11 @@ class Ended:
     outcome: messages.Outcome | None
 
 
-def start(folder: Path, get: str | bytes, put: str, task: str) -> subprocess.Popen[str]:
+def start(
+    folder: Path, get: str | bytes = "", put: str = "", task: str = "reports", log: str = ""
+) -> subprocess.Popen[str]:
     (folder / "task").write_bytes(envelope.encode_task(TASK))
-    program = f"GET, PUT, TASK = {get!r}, {put!r}, {task!r}\n{PROGRAM}"
+    program = f"GET, PUT, TASK, LOG = {get!r}, {put!r}, {task!r}, {log!r}\n{PROGRAM}"
     job = {
         env_names.ENV_BUCKET: "bucket",
         env_names.ENV_OWNER: "123456789012",
@@ -94,19 +106,23 @@ def start(folder: Path, get: str | bytes, put: str, task: str) -> subprocess.Pop
     return subprocess.Popen(
         [sys.executable, "-c", program, str(folder)],
         env={**os.environ, **job},
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
     )
 
 
-def supervise(folder: Path, get: str | bytes = "", put: str = "", task: str = "reports") -> Ended:
-    process = start(folder, get, put, task)
+def supervise(folder: Path, **given: str | bytes) -> Ended:
+    process = start(folder, **given)
     _, log = process.communicate(timeout=120)
-    stored = folder / "outcome"
-    outcome = envelope.decode_outcome(stored.read_bytes()) if stored.exists() else None
+    return Ended(process.returncode, log, stored(folder))
+
+
+def stored(folder: Path) -> messages.Outcome | None:
     assert not (folder / "scratch").exists()
-    return Ended(process.returncode, log, outcome)
+    path = folder / "outcome"
+    return envelope.decode_outcome(path.read_bytes()) if path.exists() else None
 
 
 def test_what_the_task_reports_is_stored(tmp_path):
@@ -151,7 +167,7 @@ def test_a_task_process_that_reports_nothing_readable_was_killed(tmp_path, task,
 
 
 def test_a_job_that_is_terminated_while_it_fetches_its_task_ends_at_once(tmp_path):
-    process = start(tmp_path, "waits", "", "reports")
+    process = start(tmp_path, get="waits")
     assert process.stdout is not None
     assert process.stdout.readline() == "fetching\n"
     process.send_signal(signal.SIGTERM)
@@ -159,3 +175,20 @@ def test_a_job_that_is_terminated_while_it_fetches_its_task_ends_at_once(tmp_pat
     assert process.returncode == 128 + signal.SIGTERM
     assert "(SIGTERM) before its task had started" in log
     assert not (tmp_path / "outcome").exists()
+
+
+def test_a_job_that_is_terminated_while_it_stores_the_outcome_stores_it(tmp_path):
+    process = start(tmp_path, put="waits")
+    assert process.stdout is not None
+    assert process.stdout.readline() == "storing\n"
+    process.send_signal(signal.SIGTERM)
+    process.communicate("go on\n", timeout=120)
+    assert process.returncode == 0
+    assert stored(tmp_path) is not None
+
+
+def test_an_outcome_is_stored_though_the_log_takes_nothing_any_more(tmp_path):
+    process = start(tmp_path, log="full")
+    assert process.wait(timeout=120) == 0
+    process.communicate()
+    assert stored(tmp_path) is not None
