@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import urllib.error
+import urllib.parse
 import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,6 +17,9 @@ DEFAULT_ADDRESS, DEFAULT_PORT = "localhost", 48008
 
 # Seconds: the server is on this machine, and a command does not need it.
 TIMEOUT = 5.0
+
+# The most dispatches that Covalent lists in one response.
+LISTED = 99
 
 ENDED = ("COMPLETED", "FAILED", "CANCELLED", "POSTPROCESSING_FAILED")
 
@@ -54,6 +58,17 @@ def fetch_dispatch(dispatch_id: str) -> CovalentDispatch | None:
     # Whatever listens there may be no Covalent server.
     except (OSError, http.client.HTTPException, ValueError, LookupError, TypeError):
         return None
+
+
+def find_dispatches(beginning: str) -> list[str]:
+    """Return the ids of Covalent's dispatches that begin so; none where it does not run."""
+    search = urllib.parse.quote(beginning, safe="")
+    try:
+        items = _get(f"/api/v1/dispatches/list?count={LISTED}&search={search}")["items"]
+        ids = [str(item["dispatch_id"]) for item in items]
+    except (OSError, http.client.HTTPException, ValueError, LookupError, TypeError):
+        return []
+    return [i for i in ids if i.startswith(beginning)]
 
 
 def is_running() -> bool:

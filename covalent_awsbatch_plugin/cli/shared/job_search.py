@@ -140,10 +140,19 @@ def one_dispatch(jobs: Iterable[JobFacts], given: str) -> None:
     Raises:
         WrongCall: They are of several dispatches.
     """
-    dispatches = sorted({job.dispatch for job in jobs})
-    if len(dispatches) > 1:
+    refuse_several((job.dispatch for job in jobs), given)
+
+
+def refuse_several(dispatches: Iterable[str], given: str) -> None:
+    """Refuse the beginning of an id that several dispatches share.
+
+    Raises:
+        WrongCall: They do.
+    """
+    several = sorted(set(dispatches))
+    if len(several) > 1:
         raise WrongCall(
-            f"{given!r} is the beginning of several dispatches: {', '.join(dispatches)}.",
+            f"{given!r} is the beginning of several dispatches: {', '.join(several)}.",
             "give more of its id.",
         )
 

@@ -7,10 +7,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from .account import Account
-from .covalent_api import CovalentDispatch, fetch_dispatch, is_running
+from .covalent_api import CovalentDispatch, fetch_dispatch, find_dispatches, is_running
 from .job_facts import JobFacts
 from .job_groups import Group
-from .job_search import Selection, describe_jobs, find_ids, find_jobs, node_order
+from .job_search import (
+    Selection,
+    describe_jobs,
+    find_ids,
+    find_jobs,
+    node_order,
+    refuse_several,
+)
 from .job_view import Reader
 from .optional import Notes
 from .servers import server_is_gone
@@ -38,7 +45,7 @@ def await_job(account: Account, queue: str, selection: Selection) -> list[JobFac
     deadline = time.monotonic() + (REGISTERED if new else 0.0)
     while True:
         found = find_jobs(account, queue, selection, recent=1)
-        covalent = fetch_dispatch(selection.dispatch) if selection.dispatch else None
+        covalent = None if found else _known(selection.dispatch)
         if found or (covalent is not None and covalent.ended):
             return found
         if covalent is None and time.monotonic() > deadline:
@@ -48,6 +55,19 @@ def await_job(account: Account, queue: str, selection: Selection) -> list[JobFac
                 f"Waiting for the first job; in Covalent the dispatch is {covalent.status}."
             )
         time.sleep(FIRST_JOB)
+
+
+def _known(dispatch: str) -> CovalentDispatch | None:
+    """Return what Covalent knows of a dispatch, of which the id or its beginning is given.
+
+    Raises:
+        WrongCall: Several dispatches begin so.
+    """
+    if dispatch and len(dispatch) < ID_LENGTH:
+        found = find_dispatches(dispatch)
+        refuse_several(found, dispatch)
+        dispatch = found[0] if found else ""
+    return fetch_dispatch(dispatch) if dispatch else None
 
 
 @dataclass
