@@ -28,7 +28,8 @@ def not_fetched(
     return ResultNotFetched(
         f"{type(cause).__name__}: {cause}",
         advice="correct that on the Covalent server, then fetch the result with "
-        f"'await executor.query_result({dict(metadata)})'. It stays in the bucket until the "
-        "bucket's lifecycle rule deletes it.",
+        f"'await executor.query_result({dict(metadata)})', or save it to a file with "
+        f"'covalent-awsbatch recover {metadata['dispatch_id']} --save FOLDER'. It stays in the "
+        "bucket until the bucket's lifecycle rule deletes it.",
         evidence="\n".join(evidence),
     )

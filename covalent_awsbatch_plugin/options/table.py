@@ -198,7 +198,8 @@ OPTIONS: tuple[Option, ...] = (
         "environment",
         dict,
         {},
-        "Environment variables of the task. They show in the job definition: no secrets.",
+        "Environment variables of the task. No secrets: they show in the job definition and in "
+        "Covalent's database, which its server serves without a login.",
         "names a shell accepts; not AWS_BATCH*, COVALENT_AWSBATCH_*",
         environment,
         documented=False,

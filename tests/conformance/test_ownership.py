@@ -196,6 +196,7 @@ async def test_a_result_that_does_not_fit_the_disk_can_be_fetched_later(aws, mak
     text = str(caught.value)
     assert "No space left on device" in text
     assert "query_result({'dispatch_id': 'd', 'node_id': 0})" in text
+    assert "covalent-awsbatch recover d --save" in text
     [result] = [key for key in objects(aws) if key.endswith("result-1")]
     assert f"s3://{BUCKET}/{result}" in text
     monkeypatch.setattr(covalent_results, "read_text", call)
