@@ -56,9 +56,12 @@ class TaskRun(Running):
             if self.submission is not None and not self.ended:
                 await self._give_up(stop)
                 raise
-            if self.submission is None:
-                self._bucket.cleanup.discard([self.request.task_key])
-            self._bucket.cleanup.task_ended(self.request.dispatch_id)
+            # A task that was cancelled while its result was fetched wants none. Where the server
+            # stops meanwhile, the result is not in the caller's hands yet, and stays.
+            if self.submission is None or isinstance(stop, Cancelled):
+                self._given_up(self.job_id)
+            else:
+                self._bucket.cleanup.task_ended(self.request.dispatch_id)
             raise
         else:
             self._bucket.cleanup.task_ended(self.request.dispatch_id)
