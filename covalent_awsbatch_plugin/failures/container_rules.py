@@ -10,9 +10,9 @@ _LOGS_NETWORK = (
     "addresses, a NAT gateway, or the VPC endpoint com.amazonaws.{region}.logs."
 )
 _REGISTRY_NETWORK = (
-    "give the instances' subnets a way to the registry: an internet gateway with public "
-    "addresses, a NAT gateway, or VPC endpoints for ECR (ecr.api, ecr.dkr, s3) with "
-    "an image in ECR."
+    "check the registry's name in container_image_uri=, and give the instances' subnets a way "
+    "to it: an internet gateway with public addresses, a NAT gateway, or VPC endpoints for ECR "
+    "(ecr.api, ecr.dkr, s3) with an image in ECR."
 )
 _NO_WAY = (
     r"(i/o timeout|dial tcp|deadline exceeded|connection (refused|reset)|no such host|timed out)"
