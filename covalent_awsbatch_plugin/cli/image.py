@@ -148,4 +148,5 @@ def _build(
         Path(context, "Dockerfile").write_text(dockerfile, "utf-8")
         if requirements:
             shutil.copy(requirements, Path(context, requirements.name))
+        console().print(f"Building {uri}.")
         run_docker([docker, "build", "--platform", platform, "--tag", uri, context])

@@ -227,7 +227,7 @@ def main() -> None:
 def make_sweep(server: CovalentServer) -> None:
     """Make the pictures of a sweep, of which two tasks fail."""
     sweep = dispatch(server, SWEEP)
-    watch = Screen(server, "watch", sweep)
+    watch = Screen(server, "watch", sweep[:8])
     while watch.read():
         done = re.search(r"(\d+)/\d+ ended", watch.text())
         if done and int(done[1]) >= ENOUGH and "slowest" in watch.text():

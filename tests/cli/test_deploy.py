@@ -14,7 +14,8 @@ import toml
 
 from covalent_awsbatch_plugin.cli.deployment.stack import OUTPUT_KEYS, stack_name
 
-from .command import Aws, CommandLine, Done
+from .command import TIME_LIMIT, Aws, CommandLine, Done
+from .terminal import open_terminal
 
 TEMPLATE = (files("covalent_awsbatch_plugin") / "assets" / "cloudformation.yaml").read_text()
 
@@ -162,7 +163,19 @@ def test_deleting_takes_the_executors_things_along_and_asks(aws: Aws, on_aws: Co
 
     yes = on_aws("deploy", "--delete", "--prefix", "full", stdin="y\n")
     assert yes.code == 0, yes.text
+    assert f"Deleting 3 objects in {bucket}.\n" in yes.out
     assert left(aws, "full") == []
+
+
+def test_a_terminal_shows_how_many_objects_are_deleted(aws: Aws, on_aws: CommandLine) -> None:
+    assert on_aws("deploy", "--prefix", "emptied").code == 0
+    bucket = on_aws.section()["s3_bucket_name"]
+    aws.client("s3").put_object(Bucket=bucket, Key="covalent/d/0/task", Body=b"x")
+    with open_terminal(on_aws, 100, "deploy", "--delete", "--yes", "--prefix", "emptied") as shown:
+        assert shown.wait(TIME_LIMIT) == 0, shown.text
+    assert b"0 of 1 deleted" in shown.raw
+    assert f"Deleting 1 object in {bucket}." in shown.text
+    assert left(aws, "emptied") == []
 
 
 def test_what_others_keep_in_the_bucket_is_kept(aws: Aws, on_aws: CommandLine) -> None:

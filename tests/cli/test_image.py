@@ -19,6 +19,7 @@ PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 
 DOCKER = """#!/bin/sh
 echo "$@" >> "{folder}/calls"
+echo "docker's $1"
 case "$1" in
   build) for context; do :; done; cp -r "$context" "{folder}/context" ;;
   login) cat > "{folder}/password" ;;
@@ -121,6 +122,16 @@ def test_push_makes_the_repository_and_hides_the_password(
     assert f'container_image_uri = "{uri}"' in done.out
     password = (docker.folder / "password").read_text()
     assert password
+    stages = [
+        "Building ",
+        "docker's build",
+        "Logging in",
+        "docker's login",
+        "Pushing ",
+        "docker's push",
+    ]
+    shown = [done.out.index(stage) for stage in [*stages, "Pushed "]]
+    assert shown == sorted(shown), done.out
     assert password not in "\n".join(docker.calls) + done.text
 
 

@@ -13,6 +13,7 @@ from ...aws.model.description import FINISHED
 from ...protocol import s3_keys
 from ..shared.account import Account
 from ..shared.errors import Refusal
+from ..shared.formats import count
 from ..shared.screen import console
 from . import stack
 from .attachments import Attachment, detach, find_attachments
@@ -138,6 +139,8 @@ def _announcement(name: str, contents: Contents) -> str:
 
 
 def _end_jobs(account: Account, contents: Contents) -> None:
+    if contents.jobs:
+        console().print(f"Ending {count(len(contents.jobs), 'job')}.")
     for job in contents.jobs:
         account.client("batch").terminate_job(
             jobId=job, reason="The deployment was deleted by 'covalent-awsbatch deploy --delete'."
@@ -148,9 +151,16 @@ def _empty(account: Account, contents: Contents) -> None:
     """Delete the plugin's objects; S3 deletes no bucket that holds any."""
     s3 = account.client("s3")
     ours = [key for key in _keys(account, contents.bucket) if key.startswith(OURS)]
-    for start in range(0, len(ours), 1000):
-        batch = [{"Key": key} for key in ours[start : start + 1000]]
-        s3.delete_objects(Bucket=contents.bucket, Delete={"Objects": batch, "Quiet": True})
+    if not ours:
+        return
+    screen = console()
+    screen.print(f"Deleting {count(len(ours), 'object')} in {contents.bucket}.")
+    # It shows on terminals only.
+    with screen.status("") as status:
+        for start in range(0, len(ours), 1000):
+            status.update(f"{start} of {len(ours)} deleted")
+            batch = [{"Key": key} for key in ours[start : start + 1000]]
+            s3.delete_objects(Bucket=contents.bucket, Delete={"Objects": batch, "Quiet": True})
 
 
 def _delete_stack(account: Account, name: str, stack_id: str, contents: Contents) -> None:

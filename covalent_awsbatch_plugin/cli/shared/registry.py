@@ -38,5 +38,7 @@ def push(account: Account, docker: str, uri: str) -> None:
     data = account.client("ecr").get_authorization_token()["authorizationData"][0]
     user, _, password = base64.b64decode(data["authorizationToken"]).decode().partition(":")
     host = uri.partition("/")[0]
+    console().print(f"Logging in to {host}.")
     run_docker([docker, "login", "--username", user, "--password-stdin", host], stdin=password)
+    console().print(f"Pushing {uri}.")
     run_docker([docker, "push", uri])
