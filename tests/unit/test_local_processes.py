@@ -200,6 +200,19 @@ def test_stopping_asks_then_kills_all_of_the_group(runner: ProcessRunner) -> Non
     assert gone(int(lines[0]))
 
 
+def test_stopping_at_the_moment_of_its_end(runner: ProcessRunner) -> None:
+    ended = []
+    for number in range(30):
+        running = runner.start(spec("true"), lambda _: None)
+        waiting = threading.Thread(target=lambda: ended.append(running.wait()), daemon=True)  # noqa: B023
+        waiting.start()
+        time.sleep(number / 5000)
+        running.stop(grace=10)
+        waiting.join(20)
+        assert not waiting.is_alive(), "its end is seen"
+    assert len(ended) == 30
+
+
 def test_what_the_command_leaves_running_is_ended(runner: ProcessRunner) -> None:
     ended, [child] = run(runner, "sh", "-c", "sleep 600 & echo $!")
     assert ended.exit_code == 0

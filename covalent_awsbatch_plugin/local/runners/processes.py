@@ -227,8 +227,9 @@ class RunningProcess:
             if self._ended or self._killer is not None:
                 return
             # As Docker does: to the first process alone.
+            # Not by Popen.send_signal, which may reap it before ``_watch`` has seen its end.
             if reaches(self._process.pid, signal.SIGTERM, self._has_init):
-                self._process.send_signal(signal.SIGTERM)
+                os.kill(self._process.pid, signal.SIGTERM)
             self._killer = threading.Timer(grace, self.kill)
             self._killer.daemon = True
             self._killer.start()
