@@ -7,21 +7,20 @@ import contextlib
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from ..errors import BatchTaskError
 from ..protocol import messages
-from .bucket import cache_folder
+from .bucket import Bucket, cache_folder
+from .calls.session import Session
 from .jobs.arrivals import Arrived
-from .jobs.endings import Unwanted
+from .jobs.definitions import Definitions
+from .jobs.endings import Endings, Unwanted
 from .jobs.logs import with_logs
-from .jobs.poller import End
+from .jobs.poller import End, Poller
 from .model.description import JobDescription
 from .model.task import Cancelled, Running, Settled, TaskRequest, cancel_reason
 from .objects.storage import Write
-
-if TYPE_CHECKING:
-    from .backend import Backend
 
 log = logging.getLogger("covalent_awsbatch_plugin")
 
@@ -32,6 +31,26 @@ SHUTDOWN_PATIENCE = 1.5
 CANCEL_PATIENCE = 10.0
 
 
+class Shared(Protocol):
+    """What the tasks of one identity share, as far as a run uses it: the backend."""
+
+    session: Session
+    definitions: Definitions
+    poller: Poller
+    endings: Endings
+
+    def bucket(self, name: str) -> Bucket:
+        """Return what is known of the objects in a bucket."""
+
+    async def upload(
+        self, request: TaskRequest, task: messages.Task, large: Mapping[str, Write]
+    ) -> None:
+        """Put a task's envelope and large parts, and the worker, into the bucket."""
+
+    async def submit(self, request: TaskRequest, running: Running | None = None) -> str:
+        """Submit the job of a task whose envelope is in the bucket; return the job's id."""
+
+
 class TaskRun(Running):
     """A task under way: ``execute`` runs it, ``conclude`` or ``keep`` decides on its objects.
 
@@ -40,7 +59,7 @@ class TaskRun(Running):
         request: The task and its job.
     """
 
-    def __init__(self, backend: Backend, request: TaskRequest) -> None:
+    def __init__(self, backend: Shared, request: TaskRequest) -> None:
         super().__init__()
         self.request = request
         self._backend = backend
