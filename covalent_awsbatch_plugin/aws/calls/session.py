@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
@@ -158,7 +158,7 @@ class Session:
     async def transfer(
         self,
         operation: str,
-        params: Mapping[str, Any],
+        params: dict[str, Any],
         work: Callable[[Any], T],
         patience: float = PATIENCE,
     ) -> T:
@@ -211,7 +211,14 @@ class Session:
             failures += 1
             await wait(asyncio.sleep(backoff(failures)))
             if kind in RENEWABLE:
-                await self._clients.renew()
+                await self._renew(work.params)
+
+    async def _renew(self, params: dict[str, Any]) -> None:
+        """Look for credentials anew; those of another account own the bucket they ask for."""
+        generation = self._clients.generation
+        await self._clients.renew()
+        if self._clients.generation != generation and "ExpectedBucketOwner" in params:
+            params["ExpectedBucketOwner"] = (await self.identity()).account
 
     @staticmethod
     async def _turn(limiter: RateLimiter, wait: Wait) -> None:
@@ -293,7 +300,7 @@ class _Work(Generic[T]):
 
     service: str
     operation: str
-    params: Mapping[str, Any]
+    params: dict[str, Any]
     attempt: Callable[[], Awaitable[T]]
     patience: float
 
