@@ -13,7 +13,7 @@ def increment(x):
     return x + 1
 
 
-@case("A sublattice", on_batch=True, differs={"sublattice": ("stdout",)})
+@case("A sublattice", on_batch=True, differs=("sublattice",))
 def sublattice(setting: Setting) -> Workflow:
     @ct.electron
     @ct.lattice
@@ -26,7 +26,7 @@ def sublattice(setting: Setting) -> Workflow:
     return Workflow(workflow, (1,))
 
 
-@case("Sublattices three deep", differs={"sublattice": ("stdout",)})
+@case("Sublattices three deep", differs=("sublattice",))
 def sublattices_three_deep(setting: Setting) -> Workflow:
     @ct.electron
     @ct.lattice
@@ -49,10 +49,7 @@ def sublattices_three_deep(setting: Setting) -> Workflow:
     return Workflow(workflow)
 
 
-@case(
-    "A sublattice with a large argument that its electrons share",
-    differs={"sublattice": ("stdout",)},
-)
+@case("A sublattice with a large argument that its electrons share", differs=("sublattice",))
 def sublattice_with_large_argument(setting: Setting) -> Workflow:
     @ct.electron
     def total(large, factor):
@@ -73,7 +70,7 @@ def sublattice_with_large_argument(setting: Setting) -> Workflow:
     return Workflow(workflow)
 
 
-@case("A sublattice without electrons", differs={"sublattice": ("stdout",)})
+@case("A sublattice without electrons", differs=("sublattice",))
 def sublattice_without_electrons(setting: Setting) -> Workflow:
     @ct.electron
     @ct.lattice
@@ -86,7 +83,7 @@ def sublattice_without_electrons(setting: Setting) -> Workflow:
     return Workflow(workflow)
 
 
-@case("A sublattice whose electron fails", differs={"sublattice": ("stdout",)})
+@case("A sublattice whose electron fails", differs=("sublattice",))
 def sublattice_that_fails(setting: Setting) -> Workflow:
     @ct.electron
     def fail(x):
@@ -116,7 +113,7 @@ def sublattice_that_cannot_be_built(setting: Setting) -> Workflow:
     return Workflow(workflow)
 
 
-@case("As many sublattices as a result asks for", differs={"sublattice": ("stdout",)})
+@case("As many sublattices as a result asks for", differs=("sublattice",))
 def dynamic_workflow(setting: Setting) -> Workflow:
     @ct.electron
     def how_many():
@@ -133,7 +130,7 @@ def dynamic_workflow(setting: Setting) -> Workflow:
     return Workflow(workflow)
 
 
-@case("A sublattice with an executor of its own", differs={"sublattice": ("stdout",)})
+@case("A sublattice with an executor of its own", differs=("sublattice",))
 def sublattice_with_an_executor(setting: Setting) -> Workflow:
     @ct.electron
     @ct.lattice(executor="local", workflow_executor="local")
