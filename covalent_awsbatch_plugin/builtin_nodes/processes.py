@@ -10,6 +10,7 @@ import sys
 
 from ..aws.loop_local import LoopLocal
 from ..protocol import envelope, messages
+from . import ELSEWHERE
 
 PROCESSES = 2
 IDLE = 60.0
@@ -22,9 +23,6 @@ CHECK_INTERVAL = 0.5
 
 # Seconds that the end of a killed process is waited for.
 END_LIMIT = 5.0
-
-# A reply of this status means: run it on Batch.
-ELSEWHERE = messages.START_FAILED
 
 
 class NodeUnavailable(Exception):

@@ -12,9 +12,7 @@ from typing import Any
 from ..job import electron_call, on_demand, task_process
 from ..job.tracebacks import Source
 from ..protocol import envelope, messages
-
-# A reply of this status means: run it on Batch.
-ELSEWHERE = messages.START_FAILED
+from . import ELSEWHERE
 
 # Seconds after which a node ends this process. The server ends it sooner, if it still lives.
 TIME_LIMIT = 90
