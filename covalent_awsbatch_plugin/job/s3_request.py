@@ -75,9 +75,14 @@ class NoRedirect(urllib.request.HTTPRedirectHandler):
         """Follow nothing."""
 
 
-def container_keys(environ: Mapping[str, str]) -> Any:
-    """Return the credentials of the job's role, from the address that ECS gives each container."""
-    url = CONTAINER + environ["AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"]
+def container_url(get: Any) -> Any:
+    """Return the address of the credentials of the job's role, where there is one."""
+    path = get("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI")
+    return CONTAINER + path if path else get("AWS_CONTAINER_CREDENTIALS_FULL_URI")
+
+
+def container_keys(url: str) -> Any:
+    """Return the credentials of the job's role, from the address that its container was given."""
     # Never through a proxy.
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     for attempt in (1, 2, 3):
@@ -121,9 +126,11 @@ def find_keys(environ: Mapping[str, str]) -> Any:
         }
     files = ("PROFILE", "WEB_IDENTITY_TOKEN_FILE", "SHARED_CREDENTIALS_FILE", "CONFIG_FILE")
     chosen = any(get("AWS_" + name) for name in files)
-    if chosen or not get("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"):
+    url = container_url(get)
+    # With a token, the address is one that only botocore's rules may be trusted with.
+    if chosen or not url or get("AWS_CONTAINER_AUTHORIZATION_TOKEN"):
         return botocore_keys()
-    return container_keys(environ)
+    return container_keys(url)
 
 
 def bucket_url(bucket: str, region: str, environ: Mapping[str, str]) -> str:

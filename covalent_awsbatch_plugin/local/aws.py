@@ -14,6 +14,7 @@ from typing import Any
 from .batch.actions import Jobs
 from .batch.attempts import Attempts
 from .batch.scheduler import Scheduler
+from .batch.task_credentials import TaskCredentials
 from .faults.injection import Faults
 from .faults.plan import FaultPlan
 from .gateway import Gateway
@@ -123,8 +124,13 @@ class LocalAws:
         self._parts.callback(self._server.stop)
         # Not before the port is bound: what has it may use the same folder.
         self._write_credentials()
+        self._credentials_of_jobs = TaskCredentials(self.endpoint_url)
         self._gateway = Gateway(
-            self._new_jobs(), moto_backend.application(), self._faults, self.reset
+            self._new_jobs(),
+            moto_backend.application(),
+            self._credentials_of_jobs,
+            self._faults,
+            self.reset,
         )
         self._parts.callback(self._end_jobs)
         self._server.serve(self._gateway)
@@ -133,20 +139,23 @@ class LocalAws:
     def _new_jobs(self) -> Jobs:
         grace = GRACE_SECONDS * self._time_scale
         attempts = Attempts(
-            self._runner, self._job_environment(), grace, self._time_scale, self._faults
+            self._runner,
+            self._job_environment(),
+            self._credentials_of_jobs,
+            grace,
+            self._time_scale,
+            self._faults,
         )
         self._scheduler = Scheduler(attempts, self._slots, grace)
         return Jobs(self._scheduler)
 
     def _job_environment(self) -> dict[str, str]:
-        """Return what on AWS a job gets from its role and network, and here from variables.
+        """Return what on AWS a job gets from its network, and here from variables.
 
         No region: ECS gives jobs none, or only AWS_REGION, by the age of the host's agent.
         """
         return {
             "AWS_ENDPOINT_URL": self.endpoint_url,
-            "AWS_ACCESS_KEY_ID": access_keys.JOB,
-            "AWS_SECRET_ACCESS_KEY": access_keys.SECRET,
             "AWS_EC2_METADATA_DISABLED": "true",
         }
 

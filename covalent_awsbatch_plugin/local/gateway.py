@@ -8,9 +8,10 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable
 
-from .batch import limits
+from .batch import limits, task_credentials
 from .batch.actions import Jobs
 from .batch.errors import ClientError
+from .batch.task_credentials import TaskCredentials
 from .faults.api_faults import inject
 from .faults.injection import Faults
 from .faults.plan import ApiFault
@@ -20,29 +21,52 @@ from .services import access_keys, moto_backend
 
 RESET_PATH = "/moto-api/reset"
 
+# After these, a job that could not start may be able to.
+CHANGES = frozenset(
+    [
+        "batch:UpdateComputeEnvironment",
+        "batch:UpdateJobQueue",
+        "ec2:AssociateRouteTable",
+        "ec2:CreateRoute",
+        "ec2:CreateVpcEndpoint",
+        "ec2:ReplaceRoute",
+    ]
+)
+
 
 class Gateway:
     """Answers every request to the local AWS."""
 
-    def __init__(self, jobs: Jobs, moto: Wsgi, faults: Faults, reset: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        jobs: Jobs,
+        moto: Wsgi,
+        credentials: TaskCredentials,
+        faults: Faults,
+        reset: Callable[[], None],
+    ) -> None:
         """Make a gateway.
 
         Args:
             jobs: What answers Batch's requests about jobs.
             moto: What answers all others.
+            credentials: What answers jobs that ask for the credentials of their roles.
             faults: What goes wrong on purpose.
             reset: What to do when the reset is asked for.
         """
         self.jobs = jobs
         self.faults = faults
         self._moto = moto
+        self._credentials = credentials
         self._reset = reset
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
-        """Response a request."""
+        """Answer a request."""
         if environ["PATH_INFO"] == RESET_PATH and environ["REQUEST_METHOD"] == "POST":
             self._reset()
             return Response(200, b'{"status": "ok"}').send(start_response)
+        if environ["PATH_INFO"].startswith(task_credentials.PATH):
+            return self._credentials.answer(environ["PATH_INFO"]).send(start_response)
         call = call_of(environ)
 
         def answer(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
@@ -65,7 +89,10 @@ class Gateway:
         answer = self._of_ours(call, environ)
         if answer is not None:
             return answer.send(start_response)
-        return self._moto(environ, start_response)
+        response = self._moto(environ, start_response)
+        if call.name in CHANGES:
+            self.jobs.look_again()
+        return response
 
     def _of_ours(self, call: Call, environ: Environ) -> Response | None:
         """Return the answer to a request that moto is not to see."""

@@ -35,9 +35,6 @@ GIVEN = {
 }
 ACCESS = {
     "AWS_ENDPOINT_URL",
-    "AWS_ACCESS_KEY_ID",
-    "AWS_SECRET_ACCESS_KEY",
-    "AWS_SHARED_CREDENTIALS_FILE",
     "AWS_EC2_METADATA_DISABLED",
 }
 
@@ -122,6 +119,24 @@ def test_a_job_s_environment_holds_what_aws_gives_and_no_more(jobs: Jobs) -> Non
     of_aws = {name for name in seen if name.startswith("AWS_")}
     assert of_aws - ACCESS == GIVEN
     assert not {"AWS_REGION", "AWS_DEFAULT_REGION"} & of_aws
+
+
+def test_a_job_s_credentials_are_its_role_s_and_come_from_an_address(jobs: Jobs) -> None:
+    program = """
+import json, os, urllib.request
+url = os.environ.get("AWS_CONTAINER_CREDENTIALS_FULL_URI")
+opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+print(json.dumps(json.loads(opener.open(url).read()) if url else None))
+"""
+    role = jobs.options_role()
+    ended = [
+        jobs.ended(jobs.submit(jobs.define("python3", "-c", program, container=container)))
+        for container in ({"jobRoleArn": role}, {})
+    ]
+    keys, none = (json.loads(jobs.output(job)[-1]) for job in ended)
+    assert none is None
+    assert keys["RoleArn"] == role
+    assert {"AccessKeyId", "SecretAccessKey", "Token", "Expiration"} <= set(keys)
 
 
 def test_tags_reach_tasks_only_with_propagate_tags_and_fifty_of_them(jobs: Jobs) -> None:
@@ -402,6 +417,81 @@ def test_a_log_group_that_is_missing_fails_a_job_only_in_blocking_mode(
     assert "failed to initialize logging driver" in blocked["container"]["reason"]
 
 
+@dataclass
+class Environments:
+    """Queues and compute environments like the first stack's, made with plain boto3."""
+
+    batch: Any
+
+    def make(self, name: str, queue: dict[str, Any] | None = None, **resources: Any) -> str:
+        """Make an environment with other compute resources, and a queue; return its name."""
+        first = self.batch.describe_compute_environments()["computeEnvironments"][0]
+        wanted = {**first["computeResources"], **resources}
+        wanted.pop("desiredvCpus", None)
+        arn = self.batch.create_compute_environment(
+            computeEnvironmentName=name,
+            type="MANAGED",
+            state="ENABLED",
+            computeResources=wanted,
+            serviceRole=first["serviceRole"],
+        )["computeEnvironmentArn"]
+        order = [{"order": 1, "computeEnvironment": arn}]
+        self.batch.create_job_queue(
+            jobQueueName=name,
+            state="ENABLED",
+            priority=1,
+            computeEnvironmentOrder=order,
+            **(queue or {}),
+        )
+        return name
+
+
+def test_jobs_that_wait_start_when_their_environment_changes(local: LocalAws, image: str) -> None:
+    jobs, batch = Jobs(local, image), local.client("batch")
+    queue = Environments(batch).make("changing", maxvCpus=1)
+    two = {"resourceRequirements": [{"type": "VCPU", "value": "2"}]}
+    definition = jobs.define(*sh("exit 0"))
+    job_id = jobs.submit(definition, jobQueue=queue, containerOverrides=two)
+    waiting = jobs.describe(job_id)
+    assert waiting["status"] == "RUNNABLE"
+    assert waiting["statusReason"].startswith("MISCONFIGURATION:COMPUTE_ENVIRONMENT_MAX_RESOURCE")
+    batch.update_compute_environment(computeEnvironment=queue, computeResources={"maxvCpus": 2})
+    assert jobs.ended(job_id)["status"] == "SUCCEEDED"
+    batch.update_compute_environment(computeEnvironment=queue, state="DISABLED")
+    job_id = jobs.submit(definition, jobQueue=queue)
+    assert jobs.describe(job_id)["status"] == "RUNNABLE"
+    batch.update_compute_environment(computeEnvironment=queue, state="ENABLED")
+    assert jobs.ended(job_id)["status"] == "SUCCEEDED"
+
+
+def test_a_queue_s_time_limit_cancels_jobs_that_wait_for_its_reason(
+    local: LocalAws, image: str
+) -> None:
+    jobs, batch = Jobs(local, image), local.client("batch")
+    code = "MISCONFIGURATION:COMPUTE_ENVIRONMENT_MAX_RESOURCE"
+    limit = {"reason": code, "state": "RUNNABLE", "maxTimeSeconds": 600, "action": "CANCEL"}
+    queue = Environments(batch).make("limited", {"jobStateTimeLimitActions": [limit]}, maxvCpus=1)
+    described = batch.describe_job_queues(jobQueues=[queue])["jobQueues"][0]
+    assert described["jobStateTimeLimitActions"] == [limit]
+    definition = jobs.define(*sh("exit 0"))
+    asked = {
+        kind: {"resourceRequirements": [{"type": kind, "value": value}]}
+        for kind, value in (("VCPU", "2"), ("GPU", "1"))
+    }
+    ids = {
+        kind: jobs.submit(definition, jobQueue=queue, containerOverrides=overrides)
+        for kind, overrides in asked.items()
+    }
+    canceled = jobs.ended(ids["VCPU"])
+    assert canceled["statusReason"] == (
+        f"Canceled by JobStateTimeLimit action due to reason: {code}"
+    )
+    assert canceled["attempts"] == []
+    # The limit is for one reason; another one's job goes on waiting.
+    assert jobs.describe(ids["GPU"])["status"] == "RUNNABLE"
+    jobs.end_all()
+
+
 def test_instances_in_subnets_without_a_route_never_join(local: LocalAws, image: str) -> None:
     jobs = Jobs(local, image)
     ec2, batch = local.client("ec2"), local.client("batch")
@@ -411,20 +501,7 @@ def test_instances_in_subnets_without_a_route_never_join(local: LocalAws, image:
         for n in (0, 1)
     ]
     isolated = subnets[1]["Subnet"]["SubnetId"]
-    environment = batch.describe_compute_environments()["computeEnvironments"][0]
-    resources = {**environment["computeResources"], "subnets": [isolated]}
-    resources.pop("desiredvCpus", None)
-    arn = batch.create_compute_environment(
-        computeEnvironmentName="isolated",
-        type="MANAGED",
-        state="ENABLED",
-        computeResources=resources,
-        serviceRole=environment["serviceRole"],
-    )["computeEnvironmentArn"]
-    order = [{"order": 1, "computeEnvironment": arn}]
-    batch.create_job_queue(
-        jobQueueName="isolated", state="ENABLED", priority=1, computeEnvironmentOrder=order
-    )
+    Environments(batch).make("isolated", subnets=[isolated])
     job_id = jobs.submit(jobs.define(*sh("exit 0")), jobQueue="isolated")
     waiting = jobs.describe(job_id)
     assert waiting["status"] == "RUNNABLE"
@@ -434,6 +511,4 @@ def test_instances_in_subnets_without_a_route_never_join(local: LocalAws, image:
     tables = ec2.describe_route_tables(Filters=[{"Name": "vpc-id", "Values": [vpc]}])
     table = tables["RouteTables"][0]["RouteTableId"]
     ec2.create_route(RouteTableId=table, DestinationCidrBlock="0.0.0.0/0", GatewayId=gateway)
-    job = jobs.ended(jobs.submit(jobs.define(*sh("exit 0")), jobQueue="isolated"))
-    assert job["status"] == "SUCCEEDED"
-    jobs.end_all()
+    assert jobs.ended(job_id)["status"] == "SUCCEEDED"

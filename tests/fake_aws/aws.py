@@ -19,6 +19,7 @@ from covalent_awsbatch_plugin.local.tracking.resource_tracker import temporary_f
 from tests.fake_aws import http, scripts
 from tests.fake_aws.batch import Batch
 from tests.fake_aws.errors import ApiError, CutError
+from tests.fake_aws.jobs import Job
 from tests.fake_aws.logs import Logs
 from tests.fake_aws.rates import DEFAULT_RATES, TokenBucket
 from tests.fake_aws.s3 import S3
@@ -149,10 +150,24 @@ class FakeAws:
             path.write_text(f"[default]\n{keys}")
         return path
 
-    @property
-    def keys(self) -> dict[str, str]:
-        """The environment's variables with credentials that the fake accepts."""
-        return {"AWS_ACCESS_KEY_ID": ACCESS_KEY, "AWS_SECRET_ACCESS_KEY": SECRET_KEY}
+    def credentials_of(self, job: Job) -> dict[str, str]:
+        """Return the variable by which a job finds the credentials of its role, if it has one."""
+        if "jobRoleArn" not in job.container:
+            return {}
+        return {"AWS_CONTAINER_CREDENTIALS_FULL_URI": f"{self.endpoint_url}{http.TASKS}{job.id}"}
+
+    def task_credentials(self, job_id: str) -> dict[str, str] | None:
+        """Return the credentials of a job's role; None where there is no such job."""
+        job = self.batch.jobs.get(job_id)
+        if job is None:
+            return None
+        return {
+            "RoleArn": str(job.container["jobRoleArn"]),
+            "AccessKeyId": ACCESS_KEY,
+            "SecretAccessKey": SECRET_KEY,
+            "Token": "fake",
+            "Expiration": "2999-01-01T00:00:00Z",
+        }
 
     def __repr__(self) -> str:
         return f"<FakeAws {self.endpoint_url} {sum(self.calls.values())} calls>"

@@ -35,6 +35,8 @@ BATCH_OPERATIONS = (
     "DescribeJobQueues",
 )
 BATCH_PATHS = {f"/v1/{name.lower()}": name for name in BATCH_OPERATIONS}
+# Where jobs ask for the credentials of their roles.
+TASKS = "/v2/credentials/"
 LOGS_OPERATIONS = ("GetLogEvents", "FilterLogEvents", "DescribeLogGroups")
 
 Answer = tuple[int, dict[str, str], bytes]
@@ -46,6 +48,9 @@ def handler(aws: FakeAws) -> Callable[[web.BaseRequest], Awaitable[web.StreamRes
     async def handle(request: web.BaseRequest) -> web.StreamResponse:
         if request.path.startswith(control.PATH):
             return control.answer(aws, request.path, await request.content.read())
+        if request.path.startswith(TASKS):
+            keys = aws.task_credentials(request.path.removeprefix(TASKS))
+            return web.json_response(keys, status=200 if keys else 400)
         return await _handle(aws, request)
 
     return handle

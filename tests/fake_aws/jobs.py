@@ -273,5 +273,5 @@ def _matches(rule: Mapping[str, str], end: JobEnd, status_reason: str) -> bool:
 
 def _fits(pattern: str, text: str) -> bool:
     if pattern.endswith("*"):
-        return text.lower().startswith(pattern[:-1].lower())
-    return text.lower() == pattern.lower()
+        return text.startswith(pattern[:-1])
+    return text == pattern

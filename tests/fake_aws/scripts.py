@@ -205,7 +205,7 @@ def _process_environment(job: Job, aws: FakeAws, home: str) -> dict[str, str]:
         "PATH": os.pathsep.join([os.path.dirname(sys.executable), os.environ.get("PATH", "")]),
         "HOME": home,
         "TMPDIR": home,
-        **aws.keys,
+        **aws.credentials_of(job),
         "AWS_ENDPOINT_URL": aws.endpoint_url,
         "FAKE_AWS_STARTED": repr(time.time()),
         **job.environment,

@@ -303,6 +303,26 @@ def test_the_role_s_credentials_are_renewed_before_they_end(monkeypatch):
     assert {path for _, path, _ in container.requests} == {"/v2/credentials/x"}
 
 
+def test_a_role_s_credentials_may_be_at_a_whole_address():
+    with serving(credentials("1", "2999-01-01T00:00Z")) as container:
+        url = f"{container.url}/keys"
+        variables = {"AWS_CONTAINER_CREDENTIALS_FULL_URI": url}
+        assert s3_request.find_keys(variables)["Token"] == "1"
+    assert [path for _, path, _ in container.requests] == ["/keys"]
+
+
+def test_an_address_with_a_token_is_left_to_botocore(monkeypatch):
+    monkeypatch.setitem(sys.modules, "botocore.session", None)
+    names = ("FULL_URI", "RELATIVE_URI")
+    for name in names:
+        variables = {
+            f"AWS_CONTAINER_CREDENTIALS_{name}": "http://127.0.0.1:1/",
+            "AWS_CONTAINER_AUTHORIZATION_TOKEN": "secret",
+        }
+        with pytest.raises(s3_request.S3Error, match="no botocore"):
+            s3_request.find_keys(variables)
+
+
 def test_credentials_that_s3_calls_expired_are_renewed(monkeypatch):
     first, second = credentials("1", "2999-01-01T00:00Z"), credentials("2", "2999-01-01T00:00Z")
     expired = (400, {}, refusal("ExpiredToken"))

@@ -30,6 +30,10 @@ class Jobs:
             "CancelJob": self.cancel,
         }
 
+    def look_again(self) -> None:
+        """Look again at the jobs that could not start, after queues or environments changed."""
+        self._scheduler.look_again()
+
     def submit(self, region: Region, request: Json) -> Json:
         """Handle SubmitJob."""
         limits.check_submission(request)

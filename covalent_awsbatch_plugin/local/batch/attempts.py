@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..faults.injection import Faults
 from ..runners.runner import AttemptExit, AttemptNotStarted, Runner, RunningAttempt
 from ..services import moto_backend
-from ..services.moto_capacity import environments, set_desired_vcpus
+from ..services.moto_capacity import environments, set_desired_vcpus, time_limits
 from .attempt_faults import NEVER_RUN, FaultyAttempt, faults_of, reported_end
 from .capacity import NO_TYPE, Hold, hold
 from .records import Job, now
 from .retries import EXITED, NOT_STARTED, TOOK_TOO_LONG, AttemptEnd
 from .scheduler import Started
+from .task_credentials import TaskCredentials
 
 NO_LOG_GROUP = (
     "CannotStartContainerError: Error response from daemon: failed to create task for container: "
@@ -42,6 +43,7 @@ class Attempts:
     Attributes:
         runner: What runs them.
         environment: Variables that a job finds where it runs.
+        credentials: Gives jobs the credentials of their roles.
         grace: Seconds from SIGTERM to SIGKILL.
         time_scale: What a second of a job's time limit takes, in seconds.
         faults: What goes wrong on purpose.
@@ -49,6 +51,7 @@ class Attempts:
 
     runner: Runner
     environment: Mapping[str, str]
+    credentials: TaskCredentials
     grace: float
     time_scale: float
     faults: Faults
@@ -58,7 +61,16 @@ class Attempts:
 
     def hold_back(self, job: Job) -> Hold | None:
         """Prepare a job's next attempt; return why it cannot start, if it cannot."""
-        job.faults = faults_of(job, moto_backend.tags(job.region, job.arn), self.faults)
+        found = self._hold(job)
+        if found is None:
+            return None
+        limit = time_limits(job.region, job.queue_arn).get(found.code)
+        return found if limit is None else replace(found, limit=limit * self.time_scale)
+
+    def _hold(self, job: Job) -> Hold | None:
+        if job.faults_of != job.number + 1:
+            tags = moto_backend.tags(job.region, job.arn)
+            job.faults, job.faults_of = faults_of(job, tags, self.faults), job.number + 1
         for fault in job.faults:
             if fault.kind == "stuck":
                 return Hold(NO_TYPE)
@@ -81,10 +93,14 @@ class Attempts:
             if not moto_backend.role_trusts_ecs(role):
                 return AttemptEnd(None, CANNOT_ASSUME.format(role=role))
         try:
-            log = Log.open(job)
-            running = self.runner.start(job.attempt_spec(self.environment), log.write)
+            return self._start(job, started)
         except AttemptNotStarted as error:
             return AttemptEnd(None, NOT_STARTED, str(error))
+
+    def _start(self, job: Job, started: Started) -> AttemptEnd:
+        log = Log.open(job)
+        environment = {**self.environment, **self.credentials.give(job)}
+        running = self.runner.start(job.attempt_spec(environment), log.write)
         return self._see_through(job, self._inject(job, running), log, started)
 
     def _inject(self, job: Job, running: RunningAttempt) -> RunningAttempt:

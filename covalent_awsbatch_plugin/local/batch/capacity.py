@@ -25,10 +25,17 @@ class Hold:
     Attributes:
         reason: Its status reason; AWS gives none where an instance never joins the cluster.
         seconds: For how long; None for as long as nothing changes.
+        limit: After how many seconds the job is canceled, as its queue asks for; None for never.
     """
 
     reason: str
     seconds: float | None = None
+    limit: float | None = None
+
+    @property
+    def code(self) -> str:
+        """The part of the reason that a queue's time limits name."""
+        return self.reason.partition(" - ")[0]
 
 
 def hold(asked: Resources, environments: Iterable[Environment]) -> Hold | None:

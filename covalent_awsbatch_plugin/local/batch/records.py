@@ -57,7 +57,8 @@ class Job:
         cancelled: Whether that was CancelJob.
         vanished: Whether Batch denies that it exists.
         running: Its current attempt, once that was started.
-        faults: The faults of its current attempt.
+        faults: The faults of its current attempt, or of its next.
+        faults_of: The number of the attempt whose faults these are.
         scaled_up: Whether it has waited for its compute environment to scale up.
         created: When it was submitted, in milliseconds since the epoch, as all times.
         started: When its current attempt was started.
@@ -92,6 +93,7 @@ class Job:
     vanished: bool = False
     running: RunningAttempt | None = None
     faults: list[JobFault] = field(default_factory=list)
+    faults_of: int = 0
     scaled_up: bool = False
     created: int = field(default_factory=now)
     started: int | None = None

@@ -9,6 +9,7 @@ from typing import Protocol
 
 from ..runners.runner import RunningAttempt
 from .capacity import Hold
+from .held_jobs import HeldJobs
 from .records import FAILED, PENDING, RUNNABLE, SUCCEEDED, WAITING, Job
 from .retries import AttemptEnd, is_retried
 
@@ -55,6 +56,7 @@ class Scheduler:
         self._slots = slots
         self._grace = grace
         self._waiting: deque[Job] = deque()
+        self._held = HeldJobs(self._release, self._cancel_waiting)
         self._pending: list[Job] = []
         self._running: dict[threading.Thread, Job] = {}
         self._closed = False
@@ -77,6 +79,7 @@ class Scheduler:
                 return
             job.termination, job.cancelled = reason, cancel
             if job.status in WAITING:
+                self._held.forget(job)
                 job.settle(FAILED, reason)
                 self._look_at_pending()
             elif job.running is not None:
@@ -86,6 +89,7 @@ class Scheduler:
         """End all jobs and wait until their attempts have ended."""
         with self.lock:
             self._closed = True
+            self._held.close()
             threads = list(self._running)
             for job in self._running.values():
                 job.termination = job.termination or "The local AWS stops"
@@ -123,15 +127,13 @@ class Scheduler:
             if hold is None:
                 self._start(job)
             else:
-                self._hold(job, hold)
+                self._held.hold(job, hold)
 
-    def _hold(self, job: Job, hold: Hold) -> None:
-        """Leave a job in RUNNABLE, for some time or for good."""
-        job.status_reason = hold.reason
-        if hold.seconds is not None:
-            timer = threading.Timer(hold.seconds, self._release, args=(job,))
-            timer.daemon = True
-            timer.start()
+    def look_again(self) -> None:
+        """Look again at the jobs that could not start, after queues or environments changed."""
+        with self.lock:
+            self._waiting.extend(self._held.until_a_change())
+            self._fill()
 
     def _release(self, job: Job) -> None:
         with self.lock:
@@ -140,12 +142,16 @@ class Scheduler:
                 self._waiting.append(job)
                 self._fill()
 
+    def _cancel_waiting(self, job: Job, reason: str) -> None:
+        self.terminate(job, reason, cancel=True)
+
     def _report_use(self, job: Job) -> None:
         running = [j for j in self._running.values() if j.queue_arn == job.queue_arn]
         used = sum(each.asked().vcpus for each in running)
         self._attempts.report_use(job, used, len(self._running) >= self._slots)
 
     def _start(self, job: Job) -> None:
+        self._held.forget(job)
         job.begin_attempt()
         name = f"job {job.job_id} attempt {job.number}"
         thread = threading.Thread(target=self._attempt, args=(job,), name=name, daemon=True)

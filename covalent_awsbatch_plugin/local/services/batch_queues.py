@@ -1,4 +1,4 @@
-"""What moto's queues and compute environments lack: the snapshot, and updates that are kept."""
+"""What moto's queues and environments lack: snapshot, time limits, updates that are kept."""
 
 from __future__ import annotations
 
@@ -11,15 +11,21 @@ from .clients import own_client
 
 FRONT = 100
 
+# Where moto's queues keep their time limits for jobs that wait.
+TIME_LIMITS = "job_state_time_limit_actions"
+
 
 def install() -> None:
-    """Teach moto's Batch both; once, before its server starts."""
+    """Teach moto's Batch all of it; once, before its server starts."""
     from moto.batch import urls
-    from moto.batch.models import BatchBackend
+    from moto.batch.models import BatchBackend, JobQueue
     from moto.batch.responses import BatchResponse
 
     urls.url_paths["{0}/v1/getjobqueuesnapshot$"] = BatchResponse.dispatch
     BatchResponse.getjobqueuesnapshot = _snapshot
+    BatchResponse.createjobqueue = _with_time_limits(BatchResponse.createjobqueue)
+    BatchResponse.updatejobqueue = _with_time_limits(BatchResponse.updatejobqueue)
+    JobQueue.describe = _describing_time_limits(JobQueue.describe)
     BatchBackend.update_compute_environment = _keeping(BatchBackend.update_compute_environment)
 
 
@@ -36,6 +42,27 @@ def _snapshot(response: Any) -> str:
         for job in waiting[:FRONT]
     ]
     return json.dumps({"frontOfQueue": {"jobs": front, "lastUpdatedAt": now}})
+
+
+def _with_time_limits(change: Any) -> Any:
+    """Return moto's answer to a request that makes or changes a queue, its time limits kept."""
+
+    def changed(response: Any) -> str:
+        answer: str = change(response)
+        limits = response._get_param("jobStateTimeLimitActions")
+        if limits is not None:
+            queue = response.batch_backend.get_job_queue(json.loads(answer)["jobQueueArn"])
+            setattr(queue, TIME_LIMITS, limits)
+        return answer
+
+    return changed
+
+
+def _describing_time_limits(describe: Any) -> Any:
+    def described(queue: Any) -> dict[str, Any]:
+        return {**describe(queue), "jobStateTimeLimitActions": getattr(queue, TIME_LIMITS, [])}
+
+    return described
 
 
 def _keeping(update: Any) -> Any:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+from .batch_queues import TIME_LIMITS
 from .moto_backend import Region, batch_backend
 
 # What AWS Batch chooses from where a compute environment leaves it the choice.
@@ -64,6 +65,13 @@ def environments(region: Region, queue_arn: str) -> list[Environment]:
         for each in (queue.environments if queue else ())
         if each.state == "ENABLED"
     ]
+
+
+def time_limits(region: Region, queue_arn: str) -> dict[str, float]:
+    """Return after how many seconds a queue cancels a job that waits, by the reason's code."""
+    queue = batch_backend(region).get_job_queue(queue_arn)
+    actions = getattr(queue, TIME_LIMITS, None) or ()
+    return {each["reason"]: float(each["maxTimeSeconds"]) for each in actions}
 
 
 def set_desired_vcpus(region: Region, queue_arn: str, used: int, is_full: bool) -> None:
