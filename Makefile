@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 LOCK := requirements-dev.txt
 EXAMPLE ?= examples/svm.py
 
-.PHONY: help environment lock demo test test-containers test-latest test-oldest test-pythons \
+.PHONY: help environment lock demo test test-containers test-aws test-latest test-oldest test-pythons \
 	check format bench dist docs clean
 
 help:  ## Show this list.
@@ -48,6 +48,9 @@ test: $(VENV)/installed  ## Run all tests, save those that need a container engi
 
 test-containers: $(VENV)/installed  ## Run the tests of jobs in containers.
 	$(BIN)/python -m pytest tests/containers
+
+test-aws: $(VENV)/installed  ## Walk through a real AWS account and write a report (AWS_OPTIONS="--gpu").
+	$(BIN)/python -m tests.account $(AWS_OPTIONS)
 
 test-latest: $(VENV)/installed  ## Run what newer packages can break, with the newest releases allowed.
 	$(BIN)/python -m tests.versions latest

@@ -21,6 +21,7 @@ from .checks.loggroup import check_log_group
 from .checks.queue import check_queue
 from .checks.report import show_findings
 from .checks.roles import check_execution_role, check_job_role, check_permissions
+from .checks.server import check_server
 from .shared.account import Account, access_of, account_options, connect
 from .shared.configuration import read_section
 from .shared.errors import Denied, Refusal, WrongCall, explained
@@ -78,7 +79,7 @@ def doctor(as_json: bool, live: bool, verbose: bool, **options: Any) -> None:
 def examine(options: Mapping[str, Any]) -> tuple[list[Finding], Case | None]:
     """Return all findings, and the case, where there is an account to speak of."""
     configured = read_section()
-    findings = [*check_client(), *check_configuration(configured)]
+    findings = [*check_client(), *check_configuration(configured), *check_server(configured)]
     # Wrong values are reported; the rest is checked with the right ones.
     usable = {k: v for k, v in configured.items() if k not in bad_keys(configured)}
     access = access_of(options, usable)

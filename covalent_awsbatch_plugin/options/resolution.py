@@ -43,11 +43,16 @@ def nearest(name: str) -> str:
     return found[0] if found else ""
 
 
-def configuration_path() -> Path:
-    """Return the path of Covalent's configuration file, by Covalent's own rule."""
-    folder = os.environ.get("COVALENT_CONFIG_DIR") or os.environ.get("XDG_CONFIG_DIR")
+def configuration_path(environment: Mapping[str, str] = os.environ) -> Path:
+    """Return the path of Covalent's configuration file, by Covalent's own rule.
+
+    Args:
+        environment: The variables of the process that reads it; this one's by default.
+    """
+    folder = environment.get("COVALENT_CONFIG_DIR") or environment.get("XDG_CONFIG_DIR")
     if not folder:
-        folder = os.path.join(os.path.expanduser("~"), ".config", "covalent")
+        home = environment.get("HOME") or os.path.expanduser("~")
+        folder = os.path.join(home, ".config", "covalent")
     return Path(folder) / "covalent.conf"
 
 

@@ -8,11 +8,16 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 from covalent_awsbatch_plugin.options.table import OPTIONS, Option
+
+ROOT = Path(__file__).parents[2]
+sys.path.insert(0, str(ROOT))
 
 # As wide as the page's column, in which it is not wrapped again.
 HELP_WIDTH = 78
@@ -188,13 +193,23 @@ def commands() -> str:
 
 def changelog() -> str:
     """Return the changelog's releases."""
-    from pathlib import Path
-
-    text = Path(__file__).parents[2].joinpath("CHANGELOG.md").read_text("utf-8")
+    text = ROOT.joinpath("CHANGELOG.md").read_text("utf-8")
     return "## " + text.partition("\n## ")[2]
+
+
+def facts() -> str:
+    """Return what only an account can show, and how it is measured."""
+    from tests.account.facts import FACTS, NOT_MEASURED
+
+    rows = [(fact.key, fact.text, f"with `{fact.needs}`" * bool(fact.needs)) for fact in FACTS]
+    unmeasured = "\n".join(f"- {text}" for text in NOT_MEASURED)
+    shown = table(("In the report", "What is expected of AWS", "Measured"), rows)
+    return (
+        f"{shown}\nNot measured, since no run shows it, or none that is quick:\n\n{unmeasured}\n"
+    )
 
 
 MAKERS: dict[str, Callable[[], str]] = {
     maker.__name__: maker
-    for maker in (options, attributes, resources, parameters, policies, commands, changelog)
+    for maker in (options, attributes, resources, parameters, policies, commands, facts, changelog)
 }

@@ -96,6 +96,24 @@ def write_section(values: Mapping[str, Any]) -> Path | None:
         ) from error
 
 
+def section_at(moment: float) -> dict[str, Any] | None:
+    """Return the section as it was before the commands first changed it after a moment.
+
+    Every change by a command leaves a copy of the file. Nothing where there is none so young.
+
+    Args:
+        moment: Seconds since the epoch.
+    """
+    path = configuration_path()
+    copies = [copy for copy in path.parent.glob(f"{path.name}.*.bak") if made_at(copy) > moment]
+    return dict(_section(_load(min(copies, key=made_at)))) if copies else None
+
+
+def made_at(path: Path) -> float:
+    """Return when a copy of the file was made: its content is of that time, its mtime older."""
+    return path.stat().st_ctime
+
+
 def difference(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
     """Return the lines that setting the keys of ``after`` changes, as a diff shows them."""
     lines = []
