@@ -72,6 +72,8 @@ class Backend:
             await self.poller.close()
             await self.clean_up(late=True)
         finally:
+            for bucket in self._buckets.values():
+                bucket.close()
             await self.session.close()
 
     async def clean_up(self, late: bool = False) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from functools import lru_cache
 
 from ..protocol import s3_keys
@@ -42,7 +41,11 @@ class Bucket:
         """
         if late:
             await self.arrivals.finish()
-        await asyncio.gather(self.cleanup.finish())
+        await self.cleanup.finish()
+
+    def close(self) -> None:
+        """Delete nothing any more."""
+        self.cleanup.close()
 
 
 @lru_cache(maxsize=64)

@@ -35,20 +35,21 @@ def shared_environment(function: Callable[..., Any], request: TaskRequest, share
     content = f"{pip_request}\n{request.definition!r}".encode("utf-8", "surrogatepass")
     digest = hashlib.sha256(content).hexdigest()
     if share == "bucket":
-        return s3_keys.packages_key(s3_keys.SHARED, digest)
+        return s3_keys.packages_key(request.packages_prefix, digest)
     key = s3_keys.packages_key(request.blobs_prefix, digest)
     return key if _was_asked_for(key) else ""
 
 
-def shared_prefix(share: str) -> str:
+def shared_prefix(request: TaskRequest, share: str) -> str:
     """Return the prefix of what tasks of all dispatches share; empty where they share nothing.
 
     Covalent and boto3, of the server's versions, are the same for every dispatch.
 
     Args:
+        request: The electron's task.
         share: The option ``share_packages``.
     """
-    return "" if share == "never" else s3_keys.SHARED
+    return "" if share == "never" else request.packages_prefix
 
 
 def _was_asked_for(key: str) -> bool:

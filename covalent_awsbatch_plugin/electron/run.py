@@ -56,7 +56,7 @@ async def run_electron(
             task,
             source=covalent_calls.read_source(metadata),
             environment=shared_environment(function, request, executor.share_packages),
-            shared_prefix=shared_prefix(executor.share_packages),
+            shared_prefix=shared_prefix(request, executor.share_packages),
         )
 
         async def submitted(job_id: str) -> None:

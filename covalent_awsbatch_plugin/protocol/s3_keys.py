@@ -13,7 +13,9 @@
 
 One prefix holds the outcomes that a server waits for: one listing shows all of them, whatever
 dispatches they belong to. ``<owner>`` is one process and ``<run>`` one run, so that no other
-process writes or deletes the same objects; ``<server>`` is the server's name in its jobs' tags.
+process writes or deletes the same objects. What is shared and has an encryption of its own is in
+a folder of that encryption, below ``<owner>`` or ``_shared``. ``<server>`` is the server's name in
+its jobs' tags.
 """
 
 from __future__ import annotations
@@ -56,9 +58,24 @@ def node_prefix(dispatch_id: object, node_id: object) -> str:
     return f"{dispatch_prefix(dispatch_id)}{safe_name(node_id)}/"
 
 
-def blobs_prefix(dispatch_id: object, owner: str) -> str:
-    """Return the prefix of the large inputs that one owner stores for a dispatch."""
-    return f"{dispatch_prefix(dispatch_id)}blobs/{safe_name(owner)}/"
+def blobs_prefix(dispatch_id: object, owner: str, encryption: str = "") -> str:
+    """Return the prefix of the large inputs that one owner stores for a dispatch.
+
+    Args:
+        dispatch_id: The dispatch.
+        owner: What names the owner.
+        encryption: What names an encryption other than the bucket's.
+    """
+    return f"{dispatch_prefix(dispatch_id)}blobs/{safe_name(owner)}/{_folder(encryption)}"
+
+
+def shared_prefix(encryption: str = "") -> str:
+    """Return the prefix of what tasks of all dispatches share, by its encryption's name."""
+    return f"{SHARED}{_folder(encryption)}"
+
+
+def _folder(name: str) -> str:
+    return f"{safe_name(name)}/" if name else ""
 
 
 def packages_key(prefix: str, digest: str) -> str:

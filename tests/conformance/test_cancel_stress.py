@@ -9,8 +9,9 @@ from __future__ import annotations
 import asyncio
 import os
 import random
+import uuid
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +60,8 @@ class Stress:
     def __init__(self, executor: AWSBatchExecutor, chance: random.Random) -> None:
         self.executor = executor
         self.chance = chance
+        # What a job needs that another test left running stays; that test's dispatch was another.
+        self.dispatch_id = str(uuid.uuid4())
         self.handles: dict[int, str] = {}
         self.record: list[tuple[float, int, str, str]] = []
 
@@ -67,7 +70,9 @@ class Stress:
         kind = self.chance.choice(KINDS)
         delay = self.chance.uniform(0, 5)
         run = asyncio.ensure_future(
-            self.executor.run(len, [b"a" * node], {}, {"dispatch_id": "d", "node_id": node})
+            self.executor.run(
+                len, [b"a" * node], {}, {"dispatch_id": self.dispatch_id, "node_id": node}
+            )
         )
         await asyncio.wait({run}, timeout=delay)
         if not run.done():
@@ -78,7 +83,7 @@ class Stress:
         loop = asyncio.get_running_loop()
         job_id = next((r.job_id for r in self.runs() if r.request.node_id == node), "")
         self.record.append((loop.time(), node, kind, job_id))
-        metadata = {"dispatch_id": "d", "node_id": node}
+        metadata = {"dispatch_id": self.dispatch_id, "node_id": node}
         if kind in ("covalent", "twice"):
             await self.executor.cancel(metadata, job_id or None)
         if kind == "wrong pairing" and job_id:
@@ -114,18 +119,21 @@ async def test_no_job_is_left_running_whatever_is_cancelled_when(aws: FakeAws, t
     assert set(names.values()) <= {1}, "no task has two jobs"
     # A result that was being fetched when the server stopped stays, for it to be recovered.
     stopped = {
-        f"/d/{node}/"
+        f"/{stress.dispatch_id}/{node}/"
         for node, (_, [result]) in enumerate(ended)
         if isinstance(result, asyncio.CancelledError)
     }
-    await wait_until(
-        lambda: all(any(node in key for node in stopped) for key in aws.s3.buckets[BUCKET].objects)
-    )
+
+    def unexpected() -> list[str]:
+        keys = list(aws.s3.buckets[BUCKET].objects)
+        return [key for key in keys if not any(node in key for node in stopped)]
+
+    await wait_until_empty(unexpected)
 
 
-async def wait_until(condition: Any, seconds: float = 60) -> None:
+async def wait_until_empty(rest: Callable[[], list[str]], seconds: float = 60) -> None:
     loop = asyncio.get_running_loop()
     deadline = loop.time() + seconds
-    while not condition():
-        assert loop.time() < deadline, f"not within {seconds} seconds"
+    while found := rest():
+        assert loop.time() < deadline, f"objects that stay: {found}"
         await asyncio.sleep(0.05)

@@ -16,9 +16,9 @@ from covalent._shared_files.exceptions import TaskCancelledError
 from covalent_awsbatch_plugin import AWSBatchExecutor, covalent_results, errors
 from covalent_awsbatch_plugin.aws.objects.references import references
 from covalent_awsbatch_plugin.protocol import env_names
-from tests.fake_aws import FakeAws, JobEnd
+from tests.fake_aws import CutError, FakeAws, JobEnd
 from tests.fake_aws.aws import BUCKET
-from tests.fake_aws.scripts import run_here
+from tests.fake_aws.scripts import run_here, task_of
 
 LARGE = bytes(range(256)) * 2048
 
@@ -88,6 +88,10 @@ def other_memory(make: Make, tmp_path: Path) -> AWSBatchExecutor:
     return make(memory=1.0, environment={"A": "b"}, tags={"team": "other"}, retry_attempts=3)
 
 
+def other_key(make: Make, tmp_path: Path) -> AWSBatchExecutor:
+    return make(s3_encryption="aws:kms", s3_kms_key_id="alias/other")
+
+
 DIFFERENT = [
     other_cache_dir,
     other_spelling,
@@ -96,6 +100,7 @@ DIFFERENT = [
     other_endpoint,
     keeping,
     other_memory,
+    other_key,
 ]
 
 
@@ -117,6 +122,43 @@ async def test_the_end_of_one_takes_nothing_from_another(aws, make, tmp_path, ot
     await asyncio.sleep(6)
     release.set()
     assert await second == len(LARGE)
+
+
+@pytest.mark.parametrize("keep", [False, True])
+async def test_each_has_its_objects_encrypted_as_it_asks(aws, make, keep):
+    """Also those of the same content, which tasks of a dispatch otherwise share."""
+    release = threading.Event()
+
+    async def wait(job: Any, fake: FakeAws) -> JobEnd:
+        await asyncio.to_thread(release.wait)
+        return await run_here(job, fake)
+
+    aws.script = wait
+    encryptions = [("", ""), ("AES256", ""), ("aws:kms", ""), ("aws:kms", "alias/a")]
+    runs = [
+        asyncio.ensure_future(
+            make(s3_encryption=kind, s3_kms_key_id=key, keep_objects=keep).run(
+                len, [LARGE], {}, task(node)
+            )
+        )
+        for node, (kind, key) in enumerate(encryptions)
+    ]
+    await wait_until(lambda: len(aws.batch.jobs) == len(encryptions))
+    for job in aws.batch.jobs.values():
+        [wanted] = [each for node, each in enumerate(encryptions) if f"-{node}-" in job.name]
+        call = task_of(job, aws).call
+        keys = [job.environment[env_names.ENV_TASK], job.environment[env_names.ENV_WORKER]]
+        keys += [part.key for part in (call.function, *call.args) if part.key]
+        assert len(keys) == 3
+        assert {encryption_of(objects(aws)[key]) for key in keys} == {wanted}
+    release.set()
+    assert await asyncio.gather(*runs) == [len(LARGE)] * len(encryptions)
+
+
+def encryption_of(stored: Any) -> tuple[str, str]:
+    headers = {name.lower(): value for name, value in stored.headers.items()}
+    kind = headers.get("x-amz-server-side-encryption", "")
+    return kind, headers.get("x-amz-server-side-encryption-aws-kms-key-id", "")
 
 
 async def test_what_is_kept_stays_beside_what_is_not(aws, make):
@@ -170,6 +212,36 @@ async def test_two_event_loops_share_a_dispatch(aws, make):
     assert await second == len(LARGE)
     await wait_until(lambda: not objects(aws))
     assert not len(references)
+
+
+async def test_what_a_job_reads_that_could_not_be_ended_stays(aws, make):
+    """Its event loop ended while AWS was out of reach; a task of another one ends.
+
+    Its inputs stay for the rest of the process, so the dispatch is none of the other tests'.
+    """
+    release = threading.Event()
+
+    async def wait_in_second(job: Any, fake: FakeAws) -> JobEnd:
+        if "-1-" in job.name:
+            await asyncio.to_thread(release.wait)
+        return await run_here(job, fake)
+
+    async def script() -> None:
+        run = asyncio.ensure_future(make().run(len, [LARGE], {}, task(1, "left")))
+        await wait_until(lambda: aws.batch.jobs)
+        aws.fail("batch:TerminateJob", CutError(), 1_000_000)
+        assert not run.done()
+
+    aws.script = wait_in_second
+    await asyncio.to_thread(asyncio.run, script())
+    [job] = aws.batch.jobs.values()
+    assert not job.ended
+    assert await make().run(len, [LARGE], {}, task(0, "left")) == len(LARGE)
+    # Long enough for all that is deleted after the last task of a dispatch.
+    await asyncio.sleep(6)
+    release.set()
+    await wait_until(lambda: job.ended)
+    assert job.status == "SUCCEEDED"
 
 
 async def test_the_same_task_run_twice_at_once(aws, make):

@@ -18,11 +18,13 @@ from covalent._shared_files.exceptions import TaskCancelledError
 
 from covalent_awsbatch_plugin import AWSBatchExecutor, errors
 from tests.fake_aws import ApiError, CutError, FakeAws
-from tests.fake_aws.aws import ACCESS_KEY, BUCKET, SECRET_KEY
+from tests.fake_aws.aws import ACCESS_KEY, ACCOUNT, BUCKET, SECRET_KEY
 from tests.fake_aws.scripts import run_here
 
 Make = Callable[..., AWSBatchExecutor]
-NEW_KEY = "AKIAFAKENEWFAKENEW00"
+NEW_KEY, THIRD_KEY = "AKIAFAKENEWFAKENEW00", "AKIAFAKETHIRDFAKE000"
+OTHER_ACCOUNT = "999999999999"
+LARGE = bytes(range(256)) * 2048
 
 
 class FastLoop(asyncio.SelectorEventLoop):
@@ -155,24 +157,76 @@ async def test_a_finished_result_outlives_two_hours_of(aws, make, name):
     assert await asyncio.wait_for(run, 60) == 3
 
 
+def use_keys(aws: FakeAws, key: str, account: str) -> None:
+    """Have the server's credentials be of another account."""
+    keys = "[default]\naws_access_key_id = {}\naws_secret_access_key = {}\n"
+    aws.account = account
+    aws.credentials_file.write_text(keys.format(key, SECRET_KEY))
+
+
 async def test_another_account_s_keys_and_back(aws, make):
     run = await running_job(aws, make)
-    file, account = aws.credentials_file, aws.account
-    keys = "[default]\naws_access_key_id = {}\naws_secret_access_key = {}\n"
     aws.expired_keys.add(ACCESS_KEY)
-    aws.account = "999999999999"
     [job] = aws.batch.jobs.values()
     job.vanished = True
     aws.fail("s3:ListObjectsV2", ApiError("AccessDenied", "Access Denied", 403), 1_000_000)
-    file.write_text(keys.format(NEW_KEY, SECRET_KEY))
+    use_keys(aws, NEW_KEY, OTHER_ACCOUNT)
     await wait_until(lambda: aws.calls["sts:GetCallerIdentity"] >= 2)
     await pass_hours(1, lambda: aws.calls["batch:DescribeJobs"])
     assert not run.done()
-    aws.account, job.vanished = account, False
+    job.vanished = False
     aws.expired_keys.clear()
     aws.faults.clear()
-    file.write_text(keys.format("AKIAFAKETHIRDFAKE000", SECRET_KEY))
+    use_keys(aws, THIRD_KEY, ACCOUNT)
     end_job(aws)
+    assert await asyncio.wait_for(run, 60) == 3
+
+
+async def test_another_account_s_keys_and_back_while_a_large_result_is_fetched(aws, make):
+    metadata = {"dispatch_id": "d", "node_id": 0}
+    run = asyncio.ensure_future(make().run(bytes, [LARGE], {}, metadata))
+    await wait_until(lambda: aws.calls["batch:DescribeJobs"] and aws.calls["s3:ListObjectsV2"])
+    count = aws.count
+
+    def other_account(operation: str) -> None:
+        if operation == "s3:HeadObject" and aws.account == ACCOUNT:
+            use_keys(aws, NEW_KEY, OTHER_ACCOUNT)
+            aws.expired_keys.add(ACCESS_KEY)
+            aws.count = count
+            raise ApiError("400", "Bad Request", 400)
+        count(operation)
+
+    aws.count = other_account
+    end_job(aws)
+    await wait_until(lambda: aws.calls["s3:HeadObject"] >= 3)
+    assert not run.done()
+    use_keys(aws, THIRD_KEY, ACCOUNT)
+    assert await asyncio.wait_for(run, 60) == LARGE
+
+
+@pytest.mark.parametrize("argument", [b"abc", LARGE], ids=["small", "large"])
+async def test_credentials_of_the_right_account_are_found_without_a_restart(aws, make, argument):
+    """Those of the other account have not expired: they are only of no use."""
+    aws.batch.job_seconds = 0
+    use_keys(aws, NEW_KEY, OTHER_ACCOUNT)
+    with pytest.raises(errors.BucketElsewhere, match=OTHER_ACCOUNT):
+        await make().run(len, [argument], {}, {"dispatch_id": "d", "node_id": 0})
+    use_keys(aws, THIRD_KEY, ACCOUNT)
+    run = make().run(len, [argument], {}, {"dispatch_id": "d", "node_id": 1})
+    assert await asyncio.wait_for(run, 60) == len(argument)
+
+
+async def test_who_we_are_is_unknown_for_hours_after_new_credentials(aws, make):
+    """STS does not answer, and the calls that name the bucket's owner wait for it."""
+    run = await running_job(aws, make)
+    aws.fail("sts:GetCallerIdentity", FAULTS["unavailable"], 1_000_000)
+    aws.expired_keys.add(ACCESS_KEY)
+    use_keys(aws, NEW_KEY, ACCOUNT)
+    await wait_until(lambda: aws.calls["sts:GetCallerIdentity"] >= 2)
+    end_job(aws)
+    await pass_hours(3, lambda: aws.calls["sts:GetCallerIdentity"])
+    assert not run.done()
+    aws.faults.clear()
     assert await asyncio.wait_for(run, 60) == 3
 
 

@@ -124,7 +124,7 @@ def check_body(request: Request) -> None:
 
 def kept_headers(headers: Mapping[str, str]) -> dict[str, str]:
     """Return the headers that come back with the object."""
-    kept = ("content-type", "content-encoding", "x-amz-meta-")
+    kept = ("content-type", "content-encoding", "x-amz-meta-", "x-amz-server-side-encryption")
     return {name: value for name, value in headers.items() if name.lower().startswith(kept)}
 
 

@@ -294,7 +294,7 @@ async def use(session: Session) -> None:
     """Use a session as a task does: asynchronous calls of several services, and a transfer."""
     await session.identity()
     await session.call("s3", "list_buckets")
-    await session.transfer("list_buckets", {}, lambda s3: s3.list_buckets())
+    await session.transfer("list_buckets", {}, lambda s3, owner: s3.list_buckets())
     await session.close()
 
 

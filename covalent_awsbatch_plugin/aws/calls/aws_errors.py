@@ -121,7 +121,9 @@ def classify(error: BaseException) -> Kind:
 
 
 def cause_of(error: BaseException) -> BaseException:
-    """Return the cause of an exception that only reports that a transfer failed."""
+    """Return the cause of an exception that only reports that a call or a transfer failed."""
+    if isinstance(error, BatchTaskError) and error.__cause__ is not None:
+        return cause_of(error.__cause__)
     if type(error).__name__ == "S3UploadFailedError":
         return error.__context__ or error
     if type(error).__name__ == "RetriesExceededError":

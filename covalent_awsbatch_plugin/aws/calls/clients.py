@@ -124,9 +124,15 @@ class Clients:
         self._lock = threading.Lock()
         self._keys: tuple[str, ...] = ()
         self._renewed = float("-inf")
+        self._renewals: dict[str, asyncio.Task[None]] = {}
 
     def __repr__(self) -> str:
         return f"<Clients {', '.join(sorted(self._clients))}>"
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The credentials of the latest call; they may renew themselves."""
+        return self._keys
 
     async def close(self) -> None:
         """Close every connection."""
@@ -179,8 +185,21 @@ class Clients:
             read_leanly(client)
         return _Client(client)
 
-    async def renew(self) -> None:
-        """Look for credentials anew; where there are others, the next calls get new clients."""
+    async def renew(self, at_once: bool = True) -> None:
+        """Look for credentials anew; where there are others, the next calls get new clients.
+
+        Args:
+            at_once: Whether to do nothing where that was done a moment ago, instead of waiting
+                until it can be done again.
+        """
+        loop = asyncio.get_running_loop()
+        wait = self._renewed + RENEWAL - loop.time()
+        if wait > 0 and at_once:
+            return
+        await asyncio.sleep(max(wait, 0))
+        await single_flight(self._renewals, "renewal", self._renew)
+
+    async def _renew(self) -> None:
         loop = asyncio.get_running_loop()
         if loop.time() - self._renewed < RENEWAL:
             return
@@ -194,6 +213,8 @@ class Clients:
             if classify(error) is Kind.FOREIGN:
                 raise
             return
+        finally:
+            self._renewals.clear()
         if keys and keys != self._keys:
             await self._retire()
             self._login["login"] = loop.create_task(_give(login))

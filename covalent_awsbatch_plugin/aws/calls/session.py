@@ -9,35 +9,28 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import math
 from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
+from ...errors import BatchTaskError
 from ..model.access import Access, Identity
 from .aws_errors import Kind, classify, code_of, translate, while_waiting
 from .clients import CONNECTIONS, Clients
+from .patience import PATIENCE, RENEWABLE, History, patience_with
 from .rate_limits import RateLimiter, backoff
 from .single_flight import single_flight
 
 T = TypeVar("T")
 
+# The parameter of S3's calls that names the bucket's owner.
+Owner = dict[str, str]
+
 # Waits for something, in a way that may be given up by raising.
 Wait = Callable[[Coroutine[Any, Any, Any]], Awaitable[Any]]
 
 log = logging.getLogger("covalent_awsbatch_plugin")
-
-# Seconds for which a call is retried: through an outage or throttling of AWS while tasks run; for
-# what a job that was submitted depends on; and before any call has succeeded, when a wrong set-up
-# is likelier.
-PATIENCE = 3600.0
-FOREVER = math.inf
-FIRST_PATIENCE = 20.0
-
-# Failures after which credentials are looked for anew. What is denied may be so because they are
-# of another account.
-RENEWABLE = frozenset({Kind.EXPIRED, Kind.CREDENTIALS, Kind.DENIED})
 
 # Calls a second that one server allows itself, below what AWS allows an account: SubmitJob takes
 # 50; the others' limits are not published, and are shared with everyone in the account.
@@ -81,7 +74,8 @@ class Session:
         self._limiters: dict[str, RateLimiter] = {}
         self._slots: dict[str, asyncio.Semaphore] = {}
         self._troubled: set[str] = set()
-        self._identities: dict[int, asyncio.Task[Identity]] = {}
+        self._known: tuple[tuple[str, ...], Identity] | None = None
+        self._asking: dict[str, asyncio.Task[Identity]] = {}
         self._succeeded: set[str] = set()
 
     def __repr__(self) -> str:
@@ -89,6 +83,8 @@ class Session:
 
     async def close(self) -> None:
         """Close every connection."""
+        for asking in self._asking.values():
+            asking.cancel()
         self.threads.shutdown(wait=False, cancel_futures=True)
         await self._clients.close()
 
@@ -102,15 +98,19 @@ class Session:
         Raises:
             AWSError: There are no valid credentials, or AWS cannot be reached.
         """
-        generation = self._clients.generation
-        if generation not in self._identities:
-            self._identities.clear()
-        return await single_flight(self._identities, generation, self._ask_identity)
+        if self._known is not None and self._known[0] == self._clients.keys:
+            return self._known[1]
+        return await single_flight(self._asking, "identity", self._ask_identity)
 
     async def _ask_identity(self) -> Identity:
-        response = await self.call("sts", "get_caller_identity")
-        arn = response["Arn"]
-        return Identity(account=response["Account"], partition=arn.split(":")[1], arn=arn)
+        try:
+            response = await self.call("sts", "get_caller_identity")
+        finally:
+            self._asking.clear()
+        account, arn = response["Account"], response["Arn"]
+        identity = Identity(account=account, partition=arn.split(":")[1], arn=arn)
+        self._known = self._clients.keys, identity
+        return identity
 
     async def current_account(self) -> str:
         """Return the account of the credentials as they are now, looked for anew.
@@ -129,6 +129,7 @@ class Session:
         once: bool = False,
         wait: Wait = just_wait,
         patience: float = PATIENCE,
+        owned: bool = False,
         **params: Any,
     ) -> dict[str, Any]:
         """Call AWS; a body in the response is read.
@@ -140,6 +141,7 @@ class Session:
             wait: How to wait for the call's slot; it may give up, but never during the call.
             patience: Seconds for which the call is retried; FOREVER for what a running job
                 depends on, which is retried through a lost permission too.
+            owned: Whether S3 is to refuse a bucket of another account than ours.
             params: The call's parameters.
 
         Raises:
@@ -150,7 +152,8 @@ class Session:
         """
 
         async def attempt() -> dict[str, Any]:
-            return await self._attempt(service, operation, params)
+            owner = await self._owner() if owned else {}
+            return await self._attempt(service, operation, {**params, **owner})
 
         work = _Work(service, operation, params, attempt, patience)
         return await self._persist(work, once, wait)
@@ -159,7 +162,7 @@ class Session:
         self,
         operation: str,
         params: dict[str, Any],
-        work: Callable[[Any], T],
+        work: Callable[[Any, Owner], T],
         patience: float = PATIENCE,
     ) -> T:
         """Do work on S3 that blocks, in a thread; it is retried as ``call`` does.
@@ -167,7 +170,8 @@ class Session:
         Args:
             operation: The client's method that the work is mostly made of.
             params: Its parameters, for messages.
-            work: Called with a client, as s3transfer wants it; again after a failure.
+            work: Called with a client, as s3transfer wants it, and with the parameter that names
+                the bucket's owner; again, with what they are by then, after a failure.
             patience: Seconds for which it is retried.
 
         Raises:
@@ -175,12 +179,13 @@ class Session:
             ObjectMissing: There is no such object in the bucket.
         """
 
-        def in_thread() -> T:
+        def in_thread(owner: Owner) -> T:
             with self._clients.blocking("s3") as client:
-                return work(client)
+                return work(client, owner)
 
         async def attempt() -> T:
-            return await self.in_thread(in_thread)
+            owner = await self._owner()
+            return await self.in_thread(lambda: in_thread(owner))
 
         return await self._persist(
             _Work("s3", operation, params, attempt, patience), False, just_wait
@@ -191,6 +196,7 @@ class Session:
         start, failures, limiter = loop.time(), 0, self._limiter(work.service, work.operation)
         while True:
             await self._turn(limiter, wait)
+            generation = self._clients.generation
             try:
                 result = await work.attempt()
             except Exception as error:
@@ -199,7 +205,8 @@ class Session:
                     raise
                 if once and kind is Kind.TRANSIENT:
                     raise FateUnknown(f"{work.name}: {code_of(error)}") from error
-                if loop.time() - start > self._patience(kind, work):
+                over = loop.time() - start > self._patience(kind, work)
+                if over and not await self._has_other_keys(kind, generation):
                     raise self._final(error, kind, work) from error
                 if kind is Kind.THROTTLED:
                     limiter.refused(loop.time())
@@ -211,14 +218,17 @@ class Session:
             failures += 1
             await wait(asyncio.sleep(backoff(failures)))
             if kind in RENEWABLE:
-                await self._renew(work.params)
+                await self._clients.renew()
 
-    async def _renew(self, params: dict[str, Any]) -> None:
-        """Look for credentials anew; those of another account own the bucket they ask for."""
-        generation = self._clients.generation
-        await self._clients.renew()
-        if self._clients.generation != generation and "ExpectedBucketOwner" in params:
-            params["ExpectedBucketOwner"] = (await self.identity()).account
+    async def _has_other_keys(self, kind: Kind, generation: int) -> bool:
+        """Return whether there are other credentials by now, which may be permitted more."""
+        if kind in RENEWABLE and self._clients.generation == generation:
+            await self._clients.renew(at_once=False)
+        return self._clients.generation != generation
+
+    async def _owner(self) -> Owner:
+        """Return the parameter of S3's calls that names us as the bucket's owner."""
+        return {"ExpectedBucketOwner": (await self.identity()).account}
 
     @staticmethod
     async def _turn(limiter: RateLimiter, wait: Wait) -> None:
@@ -230,23 +240,13 @@ class Session:
             raise
 
     def _patience(self, kind: Kind, work: _Work[Any]) -> float:
-        """Return for how many seconds a call is retried that fails in this way."""
-        if kind in (Kind.EXPIRED, Kind.CLOCK, Kind.THROTTLED, Kind.TRANSIENT):
-            return work.patience if self._succeeded else min(FIRST_PATIENCE, work.patience)
-        if kind is Kind.CREDENTIALS:
-            # They were valid once, so they can be again.
-            return work.patience if self._succeeded else -1.0
-        # Other credentials since the session began may be of another account.
-        possible = work.name in self._succeeded or self._clients.generation
-        if work.patience < FOREVER or not possible:
-            return -1.0
-        if work.service == "s3":
-            # What is denied may be one object, which S3 does not distinguish from a missing one.
-            return PATIENCE if kind is Kind.DENIED else -1.0
-        return FOREVER
+        history = History(self._succeeded, other_keys=bool(self._clients.generation))
+        return patience_with(kind, work.name, work.patience, history)
 
     @staticmethod
     def _final(error: Exception, kind: Kind, work: _Work[Any]) -> Exception:
+        if isinstance(error, BatchTaskError):
+            return error
         missing = kind is Kind.MISSING and code_of(error) in ("NoSuchKey", "404")
         if work.service == "s3" and missing:
             return ObjectMissing(work.params.get("Key", ""))

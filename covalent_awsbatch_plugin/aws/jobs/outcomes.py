@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, BinaryIO, TypeVar
 
 from ...errors import OutcomeMissing, OutcomeUnreadable
 from ...protocol import envelope, messages, s3_keys
-from ..calls.session import FOREVER, PATIENCE, BodyTooLarge, ObjectMissing, Session
+from ..calls.patience import FOREVER, PATIENCE
+from ..calls.session import BodyTooLarge, ObjectMissing, Session
 from ..model.description import SUCCEEDED, JobDescription
 from ..model.task import Settled, TaskRequest
 

@@ -19,7 +19,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ...errors import BatchTaskError
-from ..calls.session import FOREVER, Session
+from ..calls.patience import FOREVER
+from ..calls.session import Session
 from ..model.description import JobDescription, parse_job
 from .arrivals import Arrived
 from .misconfiguration import Misconfigured

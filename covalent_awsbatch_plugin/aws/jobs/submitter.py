@@ -11,8 +11,9 @@ import logging
 from typing import Any
 
 from ...errors import AWSUnavailable, BatchTaskError
+from ..calls.patience import PATIENCE
 from ..calls.rate_limits import backoff
-from ..calls.session import PATIENCE, FateUnknown, Session, Wait, just_wait
+from ..calls.session import FateUnknown, Session, Wait, just_wait
 from ..model.submission import REASON_LIMIT, JobSpec, submit_request
 
 log = logging.getLogger("covalent_awsbatch_plugin")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 
 from ...protocol import env_names
@@ -31,6 +32,12 @@ class Encryption:
             env_names.ENV_KMS_KEY: self.kms_key,
         }
         return {name: value for name, value in named.items() if value}
+
+    @property
+    def folder(self) -> str:
+        """What keeps objects that tasks share from those of another encryption, in their keys."""
+        named = self.parameters()
+        return hashlib.sha256(repr(named).encode()).hexdigest()[:8] if named else ""
 
 
 # What the bucket does by itself.

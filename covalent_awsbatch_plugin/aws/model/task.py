@@ -101,7 +101,13 @@ class TaskRequest:
     @property
     def blobs_prefix(self) -> str:
         """The prefix of the large inputs that the task shares with others."""
-        return s3_keys.blobs_prefix(self.dispatch_id, process_name() if self.owns_blobs else KEPT)
+        owner = process_name() if self.owns_blobs else KEPT
+        return s3_keys.blobs_prefix(self.dispatch_id, owner, self.encryption.folder)
+
+    @property
+    def packages_prefix(self) -> str:
+        """The prefix of the packages that tasks of all dispatches share."""
+        return s3_keys.shared_prefix(self.encryption.folder)
 
     @property
     def worker_key(self) -> str:

@@ -37,6 +37,7 @@ class CleanUp:
         self._deleter: asyncio.Task[None] | None = None
         self._releases: dict[str, asyncio.Task[None]] = {}
         self._releasing: set[asyncio.Task[None]] = set()
+        self._closed = False
 
     def __repr__(self) -> str:
         return f"<CleanUp of {self._storage!r}, {len(self._pending)} pending>"
@@ -53,12 +54,14 @@ class CleanUp:
         if self._tasks[dispatch_id]:
             return
         del self._tasks[dispatch_id]
-        self._releases[dispatch_id] = asyncio.create_task(self._release_later(dispatch_id))
+        if not self._closed:
+            self._releases[dispatch_id] = asyncio.create_task(self._release_later(dispatch_id))
 
     def discard(self, keys: Iterable[str]) -> None:
         """Delete objects soon, together with others."""
         self._pending.update(dict.fromkeys(keys))
-        if self._pending and (self._deleter is None or self._deleter.done()):
+        idle = self._deleter is None or self._deleter.done()
+        if self._pending and idle and not self._closed:
             self._deleter = asyncio.create_task(self._delete_soon())
 
     async def _delete_soon(self) -> None:
@@ -100,3 +103,14 @@ class CleanUp:
         await asyncio.gather(
             *self._releasing, *map(self._release, releases), self._delete_pending()
         )
+
+    def close(self) -> None:
+        """Delete nothing any more: the event loop ends, and what stays is the lifecycle rule's.
+
+        A shared object that was not deleted stays in use for this process: a job that could not be
+        ended may still read it, so that other event loops leave it alone, too.
+        """
+        self._closed = True
+        for task in (self._deleter, *self._releases.values(), *self._releasing):
+            if task is not None:
+                task.cancel()

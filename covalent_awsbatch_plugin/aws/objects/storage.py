@@ -8,7 +8,8 @@ from typing import Any, BinaryIO, TypeVar
 
 from ...errors import BatchTaskError, BucketElsewhere
 from ..calls.aws_errors import Kind, classify
-from ..calls.session import PATIENCE, ObjectMissing, Session
+from ..calls.patience import PATIENCE
+from ..calls.session import ObjectMissing, Owner, Session
 from ..model.encryption import DEFAULT_ENCRYPTION, Encryption
 from .cache_folder import CacheFolder
 from .transfers import Transfers, transfer_config
@@ -46,10 +47,11 @@ class Storage:
     async def _call(
         self, operation: str, patience: float = PATIENCE, /, **params: Any
     ) -> dict[str, Any]:
-        identity = await self._session.identity()
-        params.update(Bucket=self.bucket, ExpectedBucketOwner=identity.account)
+        params["Bucket"] = self.bucket
         try:
-            return await self._session.call("s3", operation, patience=patience, **params)
+            return await self._session.call(
+                "s3", operation, patience=patience, owned=True, **params
+            )
         except BatchTaskError as error:
             raise await self._explain(error) from error
 
@@ -116,8 +118,8 @@ class Storage:
             return error
         if classify(error.__cause__) is not Kind.DENIED:
             return error
-        account = (await self._session.identity()).account
-        if await self._has_bucket() and not await self._has_bucket(ExpectedBucketOwner=account):
+        if await self._has_bucket() and not await self._has_bucket(owned=True):
+            account = (await self._session.identity()).account
             return BucketElsewhere(
                 f"The bucket {self.bucket!r} is not of account {account}, whose credentials the "
                 "Covalent server uses.",
@@ -125,9 +127,9 @@ class Storage:
             )
         return error
 
-    async def _has_bucket(self, **owner: Any) -> bool:
+    async def _has_bucket(self, owned: bool = False) -> bool:
         try:
-            await self._session.call("s3", "head_bucket", Bucket=self.bucket, **owner)
+            await self._session.call("s3", "head_bucket", owned=owned, Bucket=self.bucket)
         except (BatchTaskError, ObjectMissing):
             return False
         return True
@@ -147,14 +149,12 @@ class Storage:
             OSError: The file cannot be written.
             AWSError: AWS refused it.
         """
-        owner = (await self._session.identity()).account
-        extra = {"ExpectedBucketOwner": owner, **encryption.parameters()}
 
-        def upload(client: Any) -> None:
+        def upload(client: Any, owner: Owner) -> None:
             with cache.file() as file:
                 write(file)
                 file.seek(0)
-                config = transfer_config()
+                config, extra = transfer_config(), {**owner, **encryption.parameters()}
                 client.upload_fileobj(file, self.bucket, key, extra, Config=config)
 
         await self._transfer(upload, "put_object", key, PATIENCE)
@@ -173,9 +173,8 @@ class Storage:
             OSError: The file cannot be written.
             AWSError: AWS refused it.
         """
-        owner = {"ExpectedBucketOwner": (await self._session.identity()).account}
 
-        def download(client: Any) -> T:
+        def download(client: Any, owner: Owner) -> T:
             with cache.file() as file:
                 config = transfer_config()
                 client.download_fileobj(self.bucket, key, file, owner, Config=config)
@@ -185,7 +184,7 @@ class Storage:
         return await self._transfer(download, "get_object", key, patience)
 
     async def _transfer(
-        self, work: Callable[[Any], T], operation: str, key: str, patience: float
+        self, work: Callable[[Any, Owner], T], operation: str, key: str, patience: float
     ) -> T:
         params = {"Bucket": self.bucket, "Key": key}
         async with self._transfers.slots:
