@@ -12,6 +12,7 @@ sys.path.insert(0, str(ROOT))
 from tests.parity import catalogue  # noqa: E402
 from tests.parity.case import CATALOGUE  # noqa: E402
 from tests.parity.differences import DIFFERENCES  # noqa: E402
+from tests.parity.documented import rows as documented  # noqa: E402
 
 PAGE = """# Like Covalent's local executor
 
@@ -30,7 +31,8 @@ in `tests/parity`. Where the two must differ, it is on this list.
   for it. Stop triggers when no dispatch of theirs is under way.
 - `@ct.leptons.bash` without `deps_pip` runs `pip install` without a package, which fails. Give it
   a package that the image has.
-- A file transfer of a folder from S3 repeats the folder's prefix in the names of files.
+- A file transfer of a folder from S3 fails: Covalent asks for its objects with the folder's
+  prefix twice. Transfer the files one by one, or the whole bucket (`s3://bucket/`).
 - Covalent refuses task packing; `COVALENT_ENABLE_TASK_PACKING` is not to be set.
 - `executor=["awsbatch", {{...}}]` is not accepted. Give an `AWSBatchExecutor` instead.
 - A sublattice that names an executor without options inherits the options of its lattice. They
@@ -52,13 +54,21 @@ each with its reason; the documentation shows that table.
 | --- | --- | --- |
 {rows}
 
-What needs a workflow that goes on while it is looked at is in `test_dispatches.py`: redispatching
-(replaced electrons, reused results, new arguments), triggers, cancelling a sublattice, dispatching
-without running, `ct.dispatch_sync`, parts of results, metadata and log files.
+What needs a workflow that goes on while it is looked at is in `test_dispatches.py`.
 
-Not here: the strategies for Google Cloud Storage and Azure (their packages and services are
-needed), Rsync over SSH (a second host), Globus and FTP (Covalent has no strategy for them), task
-packing (Covalent refuses it), Conda environments (an option of other executors).
+## What must differ
+
+An entry is for a case and a field of what is compared; an entry that differs no longer fails.
+
+| Difference | Shown by |
+| --- | --- |
+{differences}
+
+## What Covalent's documentation and changelog describe
+
+| Feature | Tests | Why none, or not more |
+| --- | --- | --- |
+{features}
 """
 
 
@@ -82,4 +92,15 @@ def _cases() -> Iterator[str]:
 
 def readme() -> str:
     """Return the README of the catalogue."""
-    return README.format(rows="\n".join(_cases()))
+    return README.format(
+        rows="\n".join(_cases()),
+        differences="\n".join(_shown()),
+        features="\n".join(documented()),
+    )
+
+
+def _shown() -> Iterator[str]:
+    for name, difference in DIFFERENCES.items():
+        cases = [case.name for case in CATALOGUE.values() if name in case.differs]
+        assert bool(cases) != bool(difference.shown_by), name
+        yield f"| {name} | {', '.join(f'`{case}`' for case in cases) or difference.shown_by} |"

@@ -12,7 +12,7 @@ from covalent_awsbatch_plugin.awsbatch import AWSBatchExecutor
 from tests.parity import catalogue  # noqa: F401 - fills the catalogue
 from tests.parity.case import CATALOGUE
 from tests.parity.conftest import LOCAL, Runs
-from tests.parity.differences import DIFFERENCES, without
+from tests.parity.differences import entries, without
 from tests.parity.observation import differences
 
 from .images import Images
@@ -74,6 +74,6 @@ def runs(
 def test_as_local(name: str, runs: Runs):
     case = CATALOGUE[name]
     ours, local = runs.observation(case, IN_CONTAINERS), runs.observation(case, LOCAL)
-    for key in case.differs:
-        ours, local = without(DIFFERENCES[key], ours), without(DIFFERENCES[key], local)
-    assert not (found := differences(ours, local)), "\n".join(found)
+    named = entries(case)
+    found = differences(without(named, ours), without(named, local))
+    assert not found, "\n".join(found)

@@ -48,7 +48,7 @@ class Case:
         name: The case's name.
         build: Makes the workflow.
         on_batch: Whether it is also run with Covalent's built-in nodes on Batch.
-        differs: Keys of the table of differences, for what must differ from ``local``.
+        differs: What must differ from ``local``: by key of the table of differences, the fields.
         pending: Why it is expected to fail until a fault is fixed.
     """
 
@@ -56,7 +56,7 @@ class Case:
     name: str
     build: Callable[[Setting], Workflow]
     on_batch: bool = False
-    differs: tuple[str, ...] = ()
+    differs: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     pending: str = ""
 
 
@@ -64,14 +64,18 @@ CATALOGUE: dict[str, Case] = {}
 
 
 def case(
-    feature: str, *, on_batch: bool = False, differs: tuple[str, ...] = (), pending: str = ""
+    feature: str,
+    *,
+    on_batch: bool = False,
+    differs: Mapping[str, tuple[str, ...]] | None = None,
+    pending: str = "",
 ) -> Callable[[Callable[[Setting], Workflow]], Callable[[Setting], Workflow]]:
     """Add a case to the catalogue; its name is the decorated function's."""
 
     def add(build: Callable[[Setting], Workflow]) -> Callable[[Setting], Workflow]:
         assert build.__name__ not in CATALOGUE, build.__name__
         CATALOGUE[build.__name__] = Case(
-            feature, build.__name__, build, on_batch, differs, pending
+            feature, build.__name__, build, on_batch, differs or {}, pending
         )
         return build
 

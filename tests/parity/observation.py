@@ -88,6 +88,7 @@ class _Plain:
             text = text.replace(name, shown)
         text = re.sub(r"\b0x[0-9a-f]{6,}\b", "0x", text)
         text = re.sub(r"/\S*/(?=covalent/)", "", text)
+        text = re.sub(r"/[^\s']*/tmp[a-z0-9_]{8}\b", "<temporary>", text)
         return re.sub(r"\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", "<uuid>", text)
 
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import sqlite3
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import covalent as ct
 import pytest
-from covalent.triggers import BaseTrigger, DirTrigger
+from covalent.triggers import BaseTrigger, DatabaseTrigger, DirTrigger, SQLiteTrigger, TimeTrigger
 
 from tests.end_to_end.conftest import wait_until
 
@@ -117,6 +119,44 @@ def test_a_trigger_starts_a_dispatch(runs: Runs, tmp_path: Path):
 
     ours, local = both(runs, look)
     assert ours == local == ("NEW_OBJECT", "COMPLETED", 4)
+
+
+def started_by(trigger: BaseTrigger, mode: str, happens: Callable[[], None]) -> tuple[str, int]:
+    """Return how the dispatch of a trigger ended, after what the trigger waits for happened."""
+    dispatch_id = ct.dispatch(lattice(mode, triggers=trigger))(1)
+    try:
+        happens()
+        result = finished(dispatch_id, mode)
+    finally:
+        ct.stop_triggers(dispatch_id)
+    return str(result.status), result.result
+
+
+def test_a_time_trigger_starts_a_dispatch(runs: Runs):
+    ours, local = both(runs, lambda mode: started_by(TimeTrigger(1), mode, lambda: None))
+    assert ours == local == ("COMPLETED", 4)
+
+
+@pytest.mark.parametrize("kind", [SQLiteTrigger, DatabaseTrigger])
+def test_a_database_trigger_starts_a_dispatch(
+    runs: Runs, tmp_path: Path, kind: type[SQLiteTrigger] | type[DatabaseTrigger]
+):
+    def look(mode: str) -> Any:
+        file = tmp_path / f"{mode}.sqlite"
+
+        def execute(statement: str) -> None:
+            with closing(sqlite3.connect(file)) as database, database:
+                database.execute(statement)
+
+        def happens() -> None:
+            execute("INSERT INTO orders VALUES ('ready')")
+
+        execute("CREATE TABLE orders (status TEXT)")
+        path = str(file) if kind is SQLiteTrigger else f"sqlite:///{file}"
+        return started_by(kind(path, "orders", 1, ["status = 'ready'"]), mode, happens)
+
+    ours, local = both(runs, look)
+    assert ours == local == ("COMPLETED", 4)
 
 
 def test_a_trigger_of_ones_own_starts_it_again_and_again(runs: Runs):

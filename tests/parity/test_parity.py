@@ -7,7 +7,7 @@ import pytest
 from . import catalogue  # noqa: F401 - fills the catalogue
 from .case import CATALOGUE
 from .conftest import LOCAL, ON_BATCH, ON_HOST, Runs
-from .differences import DIFFERENCES, without
+from .differences import entries, stale, without
 from .observation import differences
 
 
@@ -22,7 +22,7 @@ def _cases():
 def test_as_local(name: str, mode: str, runs: Runs):
     case = CATALOGUE[name]
     ours, local = runs.observation(case, mode), runs.observation(case, LOCAL)
-    for key in case.differs:
-        assert differences(ours, local), f"nothing differs: {key} is no difference"
-        ours, local = without(DIFFERENCES[key], ours), without(DIFFERENCES[key], local)
-    assert not (found := differences(ours, local)), "\n".join(found)
+    named = entries(case)
+    found = differences(without(named, ours), without(named, local))
+    assert not found, "\n".join(found)
+    assert not (gone := stale(case, ours, local)), f"{gone} differ no longer: take them out"

@@ -8,6 +8,9 @@ import covalent as ct
 
 from ..case import Setting, Workflow, case
 
+# The fields of a node that local leaves empty where its worker is lost.
+WHAT_IT_WROTE = ("stdout", "stderr", "raised")
+
 
 class Custom(Exception):
     """An exception of the user's, with state."""
@@ -67,7 +70,7 @@ def exception_with_a_cause(setting: Setting) -> Workflow:
     return raising("fail", action)
 
 
-@case("An exception whose text is not Unicode", differs=("not Unicode",))
+@case("An exception whose text is not Unicode", differs={"not Unicode": WHAT_IT_WROTE})
 def exception_with_a_surrogate(setting: Setting) -> Workflow:
     def action():
         raise ValueError("a file name: \udcff")
@@ -83,7 +86,7 @@ def exception_that_cannot_be_shown(setting: Setting) -> Workflow:
     return raising("fail", action)
 
 
-@case("sys.exit", differs=("exit",))
+@case("sys.exit", differs={"exit": WHAT_IT_WROTE})
 def exit_of_python(setting: Setting) -> Workflow:
     def action():
         sys.exit(3)
@@ -91,7 +94,7 @@ def exit_of_python(setting: Setting) -> Workflow:
     return raising("fail", action)
 
 
-@case("KeyboardInterrupt", differs=("exit",))
+@case("KeyboardInterrupt", differs={"exit": WHAT_IT_WROTE})
 def keyboard_interrupt(setting: Setting) -> Workflow:
     def action():
         raise KeyboardInterrupt

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+from configparser import ConfigParser
 from pathlib import Path
 
 import covalent as ct
+from covalent._file_transfer.strategies.shutil_strategy import Shutil
 
 from ..case import Setting, Workflow, case
 
@@ -82,12 +84,77 @@ def missing_file(setting: Setting) -> Workflow:
     return Workflow(workflow)
 
 
-@case("HTTP strategy: download before an electron")
+@case("A file before and another after the same electron: an order for each")
+def files_before_and_after(setting: Setting) -> Workflow:
+    made, kept = setting.place / "made.txt", setting.place / "kept" / "made.txt"
+    transfers = [
+        ct.fs.FileTransfer(str(made), str(kept), order=ct.fs.Order.AFTER),
+        ct.fs.FileTransfer(str(source(setting)), str(setting.place / "to.txt")),
+    ]
+
+    @ct.electron(files=transfers)
+    def task(files):
+        made.write_text(Path(files[1][1]).read_text().upper())
+        return [[Path(name).name for name in names] for names in files], kept.exists()
+
+    def workflow():
+        return task()
+
+    return Workflow(workflow)
+
+
+def copied_folder(setting: Setting, strategy: object) -> Workflow:
+    """Return a workflow whose electron reads a folder that a transfer has copied."""
+    folder, target = setting.place / "folder", setting.place / "copy"
+    (folder / "inner").mkdir(parents=True)
+    (folder / "inner" / "a").write_text("one")
+    transfer = ct.fs.FileTransfer(
+        ct.fs.Folder(str(folder)), ct.fs.Folder(str(target)), strategy=strategy
+    )
+
+    @ct.electron(files=[transfer])
+    def read(files):
+        return sorted(str(path.relative_to(target)) for path in target.rglob("*")), len(files)
+
+    def workflow():
+        return read()
+
+    return Workflow(workflow)
+
+
+@case("A folder on the same host: the strategy Shutil refuses folders")
+def folder_with_shutil(setting: Setting) -> Workflow:
+    return copied_folder(setting, Shutil())
+
+
+@case("A folder on the same host: the strategy Rsync, where rsync is installed; or it fails")
+def folder_with_rsync(setting: Setting) -> Workflow:
+    return copied_folder(setting, ct.fs_strategies.Rsync())
+
+
+class Tree(Shutil):
+    """A strategy of the user's: it copies a folder."""
+
+    def cp(self, from_file, to_file):
+        start, end = from_file.filepath, to_file.filepath
+
+        def copy():
+            import shutil
+
+            shutil.copytree(start, end)
+
+        return copy
+
+
+@case("A folder on the same host: a strategy of the user's")
+def folder_with_a_strategy_of_the_users(setting: Setting) -> Workflow:
+    return copied_folder(setting, Tree())
+
+
+@case("HTTP strategy: download before an electron, chosen by the scheme")
 def http_download(setting: Setting) -> Workflow:
     target = setting.place / "page"
-    transfer = ct.fs.TransferFromRemote(
-        f"{setting.server}/favicon.ico", str(target), strategy=ct.fs_strategies.HTTP()
-    )
+    transfer = ct.fs.TransferFromRemote(f"{setting.server}/favicon.ico", str(target))
 
     @ct.electron(files=[transfer])
     def read(files):
@@ -101,40 +168,184 @@ def http_download(setting: Setting) -> Workflow:
     return Workflow(workflow)
 
 
-@case("S3 strategy: upload after an electron")
-def s3_upload(setting: Setting) -> Workflow:
-    bucket = "parity-" + "".join(c for c in setting.place.name if c.isalnum()).lower()[:40]
-    aws = dict(setting.aws)
-    transfer = ct.fs.TransferToRemote(
-        f"s3://{bucket}/made.txt", str(source(setting, "made.txt")), strategy=ct.fs_strategies.S3()
+@case("HTTP strategy: a download that the server refuses fails")
+def http_download_that_fails(setting: Setting) -> Workflow:
+    transfer = ct.fs.TransferFromRemote(
+        f"{setting.server}/api/v2/dispatches/none",
+        str(setting.place / "page"),
+        strategy=ct.fs_strategies.HTTP(),
     )
 
-    def find_aws():
-        os.environ.update(aws)
+    @ct.electron(files=[transfer])
+    def read(files):
+        return files
 
-    def make_bucket():
+    def workflow():
+        return read()
+
+    return Workflow(workflow)
+
+
+def bucket_of(setting: Setting, **objects: str) -> str:
+    """Make a bucket with objects in the local AWS; return its name."""
+    s3 = client(setting)
+    bucket = "parity-" + "".join(c for c in setting.place.name if c.isalnum()).lower()[:50]
+    s3.create_bucket(Bucket=bucket)
+    for name, text in objects.items():
+        s3.put_object(Bucket=bucket, Key=f"folder/{name}", Body=text.encode())
+    return bucket
+
+
+def client(setting: Setting):
+    import boto3
+    from botocore.config import Config
+
+    file = Path(setting.aws["AWS_SHARED_CREDENTIALS_FILE"])
+    parser = ConfigParser()
+    parser.read(file)
+    keys = parser["default"]
+    return boto3.Session(keys["aws_access_key_id"], keys["aws_secret_access_key"]).client(
+        "s3",
+        endpoint_url=setting.aws["AWS_ENDPOINT_URL"],
+        region_name=setting.aws["AWS_DEFAULT_REGION"],
+        config=Config(signature_version="s3v4"),
+    )
+
+
+class Environment(Shutil):
+    """Sets environment variables where a transfer would be made.
+
+    Transfers run before every hook, and Covalent's S3 strategy has no option for an endpoint.
+    """
+
+    def __init__(self, variables):
+        self.variables = dict(variables)
+
+    def cp(self, from_file, to_file):
+        variables = self.variables
+
+        def set_them():
+            os.environ.update(variables)
+
+        return set_them
+
+
+def with_s3(setting: Setting, transfer: ct.fs.FileTransfer, task, bucket: str) -> Workflow:
+    """Return a workflow of one electron with a transfer from or to the local AWS."""
+    aws = dict(setting.aws)
+    first = ct.fs.FileTransfer(str(setting.place), strategy=Environment(aws))
+
+    def keep_what_the_bucket_has():
         import boto3
 
-        boto3.client("s3").create_bucket(Bucket=bucket)
-
-    def look():
-        import boto3
-
-        read = boto3.client("s3").get_object(Bucket=bucket, Key="made.txt")["Body"].read()
-        (setting.place / "uploaded").write_bytes(read)
+        s3 = boto3.client("s3")
+        for found in s3.list_objects_v2(Bucket=bucket).get("Contents", []):
+            read = s3.get_object(Bucket=bucket, Key=found["Key"])["Body"].read()
+            with (setting.place / "bucket").open("a") as file:
+                file.write(f"{found['Key']}: {read!r}\n")
         for name in aws:
             os.environ.pop(name)
 
-    @ct.electron(
-        files=[transfer],
-        call_before=[ct.DepsCall(find_aws), ct.DepsCall(make_bucket)],
-        call_after=ct.DepsCall(look),
+    electron = ct.electron(
+        task, files=[first, transfer], call_after=ct.DepsCall(keep_what_the_bucket_has)
     )
-    def write(files):
-        Path(files[0]).write_text("made by the task")
-        return "written"
 
     def workflow():
-        return write()
+        return electron()
 
     return Workflow(workflow)
+
+
+@case("HTTP strategy: upload after an electron, to a presigned URL")
+def http_upload(setting: Setting) -> Workflow:
+    bucket = bucket_of(setting)
+    # Covalent reads the file's length when the workflow is built.
+    made = source(setting, "made.txt", "made by the task")
+    url = client(setting).generate_presigned_url(
+        "put_object", {"Bucket": bucket, "Key": "made.txt"}, ExpiresIn=3600
+    )
+
+    def write(files):
+        made.write_text("MADE BY THE TASK")
+        return len(files)
+
+    transfer = ct.fs.TransferToRemote(url, str(made), strategy=ct.fs_strategies.HTTP())
+    return with_s3(setting, transfer, write, bucket)
+
+
+@case("S3 strategy: upload after an electron")
+def s3_upload(setting: Setting) -> Workflow:
+    bucket = bucket_of(setting)
+    made = source(setting, "made.txt")
+
+    def write(files):
+        made.write_text("made by the task")
+        return len(files)
+
+    transfer = ct.fs.TransferToRemote(
+        f"s3://{bucket}/made.txt", str(made), strategy=ct.fs_strategies.S3()
+    )
+    return with_s3(setting, transfer, write, bucket)
+
+
+@case("S3 strategy: download before an electron, chosen by the scheme")
+def s3_download(setting: Setting) -> Workflow:
+    bucket = bucket_of(setting, a="one")
+    target = setting.place / "got"
+
+    def read(files):
+        return target.read_text()
+
+    transfer = ct.fs.TransferFromRemote(f"s3://{bucket}/folder/a", str(target))
+    return with_s3(setting, transfer, read, bucket)
+
+
+@case("S3 strategy: an object that does not exist fails")
+def s3_download_that_fails(setting: Setting) -> Workflow:
+    bucket = bucket_of(setting)
+    transfer = ct.fs.TransferFromRemote(f"s3://{bucket}/none", str(setting.place / "got"))
+
+    def read(files):
+        return files
+
+    return with_s3(setting, transfer, read, bucket)
+
+
+@case("S3 strategy: upload of a folder")
+def s3_upload_of_a_folder(setting: Setting) -> Workflow:
+    bucket = bucket_of(setting)
+    folder = setting.place / "made"
+    folder.mkdir()
+
+    def write(files):
+        (folder / "inner").mkdir()
+        (folder / "inner" / "a").write_text("one")
+        (folder / "b").write_text("two")
+        return len(files)
+
+    transfer = ct.fs.TransferToRemote(f"s3://{bucket}/to/", f"{folder}/")
+    return with_s3(setting, transfer, write, bucket)
+
+
+@case("S3 strategy: download of a folder fails: Covalent repeats its prefix")
+def s3_download_of_a_folder(setting: Setting) -> Workflow:
+    bucket = bucket_of(setting, a="one", b="two")
+    target = setting.place / "got"
+
+    def read(files):
+        return sorted(str(path.relative_to(target)) for path in target.rglob("*"))
+
+    transfer = ct.fs.TransferFromRemote(f"s3://{bucket}/folder/", f"{target}/")
+    return with_s3(setting, transfer, read, bucket)
+
+
+@case("S3 strategy: download of a whole bucket")
+def s3_download_of_a_bucket(setting: Setting) -> Workflow:
+    bucket = bucket_of(setting, a="one", b="two")
+    target = setting.place / "got"
+
+    def read(files):
+        return sorted(str(path.relative_to(target)) for path in target.rglob("*"))
+
+    transfer = ct.fs.TransferFromRemote(f"s3://{bucket}/", f"{target}/")
+    return with_s3(setting, transfer, read, bucket)

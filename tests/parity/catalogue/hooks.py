@@ -106,13 +106,13 @@ def call_after_raises(setting: Setting) -> Workflow:
     return failing(setting, call_after=[ct.DepsCall(fail), noting(setting, "never")])
 
 
-@case("DepsBash that fails", differs=("failed command",))
+@case("DepsBash that fails", differs={"failed command": ("raised",)})
 def shell_command_fails(setting: Setting) -> Workflow:
     commands = ["echo to stdout; echo to stderr >&2; exit 3", f"touch {setting.place}/never"]
     return failing(setting, deps_bash=commands)
 
 
-@case("DepsPip that fails", differs=("failed command",))
+@case("DepsPip that fails", differs={"failed command": ("raised",)})
 def package_that_does_not_exist(setting: Setting) -> Workflow:
     missing = str(setting.place / "missing-1-py3-none-any.whl")
     return failing(setting, deps_pip=ct.DepsPip(packages=["--no-index", missing]))
@@ -132,32 +132,68 @@ def shell_commands(setting: Setting) -> Workflow:
     return Workflow(workflow)
 
 
-@case("DepsPip: packages, and a requirements file")
-def packages(setting: Setting) -> Workflow:
-    from ..packages import make_wheel
+def use_package(setting: Setting, deps_pip: ct.DepsPip) -> Workflow:
+    """Return a workflow whose electron imports what was installed into the target folder."""
+    target = target_folder(setting)
 
-    target, source = setting.place / "ignored" / "target", setting.place / "ignored"
-    source.mkdir(exist_ok=True)
-    wheel = make_wheel(source, "parity_probe", "answer = 42\n")
-    other = make_wheel(source, "parity_other", "answer = 43\n")
-    requirements = source / "requirements.txt"
-    requirements.write_text(f"--no-index\n{other}\n")
-    where = ["--no-index", "--no-deps", "--target", str(target)]
-
-    @ct.electron(deps_pip=ct.DepsPip(packages=[*where, str(wheel)]))
-    def use_package():
+    @ct.electron(deps_pip=deps_pip)
+    def task():
         import sys
 
         sys.path.insert(0, str(target))
         import parity_probe
 
         sys.path.remove(str(target))
+        del sys.modules["parity_probe"]
         return parity_probe.answer
 
     def workflow():
-        return use_package()
+        return task()
 
     return Workflow(workflow)
+
+
+def target_folder(setting: Setting) -> Path:
+    return setting.place / "ignored" / "target"
+
+
+def wheel_of(setting: Setting, answer: int) -> Path:
+    from ..packages import make_wheel
+
+    folder = setting.place / "ignored"
+    folder.mkdir(exist_ok=True)
+    return make_wheel(folder, "parity_probe", f"answer = {answer}\n")
+
+
+@case("DepsPip: packages")
+def packages(setting: Setting) -> Workflow:
+    where = ["--no-index", "--no-deps", "--target", str(target_folder(setting))]
+    return use_package(setting, ct.DepsPip(packages=[*where, str(wheel_of(setting, 42))]))
+
+
+def requirements_file(setting: Setting, line: str) -> Path:
+    """Write a requirements file that only the client has: electrons get its text."""
+    file = setting.place / "requirements.txt"
+    file.write_text(f"--no-index\n{line}\n")
+    return file
+
+
+@case("DepsPip: a requirements file that is satisfied already, which overrides the packages")
+def requirements(setting: Setting) -> Workflow:
+    # Satisfied wherever pip runs: a requirements file has no option for a target folder.
+    file = requirements_file(setting, "pip")
+    hooks = ct.DepsPip(packages=["no-such-package"], reqs_path=str(file))
+    file.unlink()
+    return failing(setting, deps_pip=hooks)
+
+
+@case(
+    "DepsPip: a requirements file that cannot be met fails",
+    differs={"failed command": ("raised",)},
+)
+def requirements_that_cannot_be_met(setting: Setting) -> Workflow:
+    file = requirements_file(setting, "no-such-package==1")
+    return failing(setting, deps_pip=ct.DepsPip(reqs_path=str(file)))
 
 
 @case("DepsModule: a module that only the client has, by name and as an object")

@@ -31,7 +31,7 @@ def python_output(setting: Setting) -> Workflow:
     return Workflow(workflow)
 
 
-@case("Output of subprocesses and native code", differs=("native output",))
+@case("Output of subprocesses and native code", differs={"native output": ("stdout", "stderr")})
 def native_output(setting: Setting) -> Workflow:
     @ct.electron
     def speak():

@@ -99,7 +99,21 @@ def parameters_of_every_type(setting: Setting) -> Workflow:
     return Workflow(workflow)
 
 
-@case("Parameters with names that Covalent's wrapper has too", differs=("names",))
+@case(
+    "Parameters with names that Covalent's wrapper has too",
+    differs={
+        "names": (
+            "status",
+            "output",
+            "string",
+            "raised",
+            "dispatch.status",
+            "dispatch.result",
+            "dispatch.string",
+            "dispatch.error",
+        )
+    },
+)
 def names_of_the_wrapper(setting: Setting) -> Workflow:
     @ct.electron
     def describe(function, call_before=None, call_after=None):

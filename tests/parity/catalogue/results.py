@@ -143,7 +143,7 @@ def result_that_cannot_be_unpickled(setting: Setting) -> Workflow:
     return Workflow(workflow)
 
 
-@case("A large result, and a long string form", differs=("string form",))
+@case("A large result, and a long string form", differs={"string form": ("string",)})
 def large_result(setting: Setting) -> Workflow:
     @ct.electron
     def an_array():

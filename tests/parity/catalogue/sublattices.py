@@ -13,7 +13,7 @@ def increment(x):
     return x + 1
 
 
-@case("A sublattice", on_batch=True, differs=("sublattice",))
+@case("A sublattice", on_batch=True, differs={"sublattice": ("stdout",)})
 def sublattice(setting: Setting) -> Workflow:
     @ct.electron
     @ct.lattice
@@ -26,7 +26,7 @@ def sublattice(setting: Setting) -> Workflow:
     return Workflow(workflow, (1,))
 
 
-@case("Sublattices three deep", differs=("sublattice",))
+@case("Sublattices three deep", differs={"sublattice": ("stdout",)})
 def sublattices_three_deep(setting: Setting) -> Workflow:
     @ct.electron
     @ct.lattice
@@ -49,7 +49,10 @@ def sublattices_three_deep(setting: Setting) -> Workflow:
     return Workflow(workflow)
 
 
-@case("A sublattice with a large argument that its electrons share", differs=("sublattice",))
+@case(
+    "A sublattice with a large argument that its electrons share",
+    differs={"sublattice": ("stdout",)},
+)
 def sublattice_with_large_argument(setting: Setting) -> Workflow:
     @ct.electron
     def total(large, factor):
@@ -70,7 +73,7 @@ def sublattice_with_large_argument(setting: Setting) -> Workflow:
     return Workflow(workflow)
 
 
-@case("A sublattice without electrons", differs=("sublattice",))
+@case("A sublattice without electrons", differs={"sublattice": ("stdout",)})
 def sublattice_without_electrons(setting: Setting) -> Workflow:
     @ct.electron
     @ct.lattice
@@ -83,7 +86,7 @@ def sublattice_without_electrons(setting: Setting) -> Workflow:
     return Workflow(workflow)
 
 
-@case("A sublattice whose electron fails", differs=("sublattice",))
+@case("A sublattice whose electron fails", differs={"sublattice": ("stdout",)})
 def sublattice_that_fails(setting: Setting) -> Workflow:
     @ct.electron
     def fail(x):
@@ -113,7 +116,7 @@ def sublattice_that_cannot_be_built(setting: Setting) -> Workflow:
     return Workflow(workflow)
 
 
-@case("As many sublattices as a result asks for", differs=("sublattice",))
+@case("As many sublattices as a result asks for", differs={"sublattice": ("stdout",)})
 def dynamic_workflow(setting: Setting) -> Workflow:
     @ct.electron
     def how_many():
@@ -130,7 +133,7 @@ def dynamic_workflow(setting: Setting) -> Workflow:
     return Workflow(workflow)
 
 
-@case("A sublattice with an executor of its own", differs=("sublattice",))
+@case("A sublattice with an executor of its own", differs={"sublattice": ("stdout",)})
 def sublattice_with_an_executor(setting: Setting) -> Workflow:
     @ct.electron
     @ct.lattice(executor="local", workflow_executor="local")
