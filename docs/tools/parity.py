@@ -54,7 +54,7 @@ each with its reason; the documentation shows that table.
 | --- | --- | --- |
 {rows}
 
-What needs a workflow that goes on while it is looked at is in `test_dispatches.py`.
+What needs a workflow that goes on while it is looked at is in `test_running_dispatches.py`.
 
 ## What must differ
 

@@ -142,7 +142,7 @@ DIFFERENCES: dict[str, Difference] = {
         local="log_stdout and log_stderr name no files that are written",
         ours="the files get the task's output, as with Covalent's other remote executors",
         reason="Covalent writes them for every executor that it calls by run().",
-        shown_by="test_dispatches.py, test_log_files_have_the_task_s_output",
+        shown_by="test_running_dispatches.py, test_log_files_have_the_task_s_output",
     ),
     "native output": Difference(
         local="stdout and stderr have what Python's print writes",

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from .case import CATALOGUE
 
-DISPATCHES = Path(__file__).with_name("test_dispatches.py")
+DISPATCHES = Path(__file__).with_name("test_running_dispatches.py")
 
 
 @dataclass(frozen=True)
@@ -17,7 +17,7 @@ class Feature:
 
     Attributes:
         name: What it describes.
-        tests: Cases of the catalogue, and tests of ``test_dispatches.py``.
+        tests: Cases of the catalogue, and tests of ``test_running_dispatches.py``.
         reason: Why it has no test, or not more.
     """
 
@@ -102,8 +102,8 @@ def where(test: str) -> str:
     if test in CATALOGUE:
         return f"{CATALOGUE[test].build.__module__.rpartition('.')[2]}.{test}"
     if f"\ndef {test}(" in DISPATCHES.read_text("utf-8"):
-        return f"test_dispatches.{test}"
-    raise LookupError(f"neither a case nor a test of test_dispatches.py: {test}")
+        return f"test_running_dispatches.{test}"
+    raise LookupError(f"neither a case nor a test of test_running_dispatches.py: {test}")
 
 
 def rows() -> Iterator[str]:

@@ -163,8 +163,12 @@ def processes_inside(setting: Setting) -> Workflow:
         import multiprocessing
         from concurrent.futures import ThreadPoolExecutor
 
-        with multiprocessing.get_context("fork").Pool(2) as pool:
-            squares = pool.map(abs, [-1, -2, -3])
+        # Not terminated: workers of Covalent's local executor, and so their children, have the
+        # server's handler of SIGTERM, which does nothing there. Pool.terminate can wait for ever.
+        pool = multiprocessing.get_context("fork").Pool(2)
+        squares = pool.map(abs, [-1, -2, -3])
+        pool.close()
+        pool.join()
         with ThreadPoolExecutor() as threads:
             return squares, list(threads.map(str, squares))
 

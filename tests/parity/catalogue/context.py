@@ -33,7 +33,9 @@ def dispatch_inside(setting: Setting) -> Workflow:
     def double(x):
         return 2 * x
 
-    @ct.lattice(executor="local", workflow_executor="local")
+    # Covalent's local executor has a process for each CPU, and the electron below keeps one of
+    # them while it waits: what it waits for must not need another.
+    @ct.lattice(executor="awsbatch", workflow_executor="awsbatch")
     def inner(x):
         return double(x)
 

@@ -15,7 +15,7 @@ from covalent.triggers import BaseTrigger, DatabaseTrigger, DirTrigger, SQLiteTr
 
 from tests.end_to_end.conftest import wait_until
 
-from .conftest import ENDED, LIMIT, LOCAL, ON_HOST, Runs, wait_for_end
+from .conftest import ENDED, LIMIT, LOCAL, ON_HOST, Runs, at_once, finished
 from .observation import observe
 
 MODES = (LOCAL, ON_HOST)
@@ -38,15 +38,11 @@ def lattice(mode: str, **options: Any) -> Any:
     return ct.lattice(workflow, executor=mode, workflow_executor=mode, **options)
 
 
-def finished(dispatch_id: str, mode: str) -> Any:
-    wait_for_end(dispatch_id, time.monotonic() + LIMIT, mode)
-    return ct.get_result(dispatch_id)
-
-
 def both(runs: Runs, look: Callable[[str], Any]) -> tuple[Any, Any]:
     """Return what is seen with our executor and with the local one."""
     assert runs
-    return look(ON_HOST), look(LOCAL)
+    ours, local = at_once(look, ON_HOST, LOCAL)
+    return ours, local
 
 
 def test_redispatch_with_new_arguments_other_electrons_and_reused_results(runs: Runs):
@@ -126,10 +122,17 @@ def started_by(trigger: BaseTrigger, mode: str, happens: Callable[[], None]) -> 
     dispatch_id = ct.dispatch(lattice(mode, triggers=trigger))(1)
     try:
         happens()
-        result = finished(dispatch_id, mode)
+        # Each second that the trigger lasts longer, it starts one more dispatch.
+        wait_until(lambda: started(dispatch_id), LIMIT, f"the trigger starts {dispatch_id}")
     finally:
         ct.stop_triggers(dispatch_id)
+    result = finished(dispatch_id, mode)
     return str(result.status), result.result
+
+
+def started(dispatch_id: str) -> bool:
+    status = str(ct.get_result(dispatch_id, status_only=True)["status"])
+    return status != "NEW_OBJECT"
 
 
 def test_a_time_trigger_starts_a_dispatch(runs: Runs):
@@ -226,15 +229,14 @@ def test_exhaustive_postprocessing(runs: Runs):
     """Covalent's other way to post-process: the lattice's function runs again on all results."""
 
     def look(mode: str) -> Any:
-        ct.set_config("sdk.exhaustive_postprocess", "true")
-        try:
-            dispatch_id = ct.dispatch(lattice(mode))(1)
-        finally:
-            ct.set_config("sdk.exhaustive_postprocess", "false")
-        result = finished(dispatch_id, mode)
+        result = finished(ct.dispatch(lattice(mode))(1), mode)
         return str(result.status), result.result
 
-    ours, local = both(runs, look)
+    ct.set_config("sdk.exhaustive_postprocess", "true")
+    try:
+        ours, local = both(runs, look)
+    finally:
+        ct.set_config("sdk.exhaustive_postprocess", "false")
     assert ours == local == ("COMPLETED", 4)
 
 
