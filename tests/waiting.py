@@ -8,7 +8,7 @@ from typing import Any
 
 
 def wait_until(condition: Callable[[], Any], seconds: float = 60.0, what: str = "") -> Any:
-    """Return what ``condition`` returns, once that is true; ``what`` says what is awaited."""
+    """Return what ``condition`` returns, once that is true; ``what`` is what is awaited."""
     deadline = time.monotonic() + seconds
     while not (value := condition()):
         assert time.monotonic() < deadline, f"not within {seconds} seconds: {what}"
