@@ -7,10 +7,10 @@ from collections.abc import Callable
 from typing import Any
 
 
-def wait_until(condition: Callable[[], Any], seconds: float = 60.0, what: str = "") -> Any:
-    """Return what ``condition`` returns, once that is true; ``what`` is what is awaited."""
+def wait_until(condition: Callable[[], Any], seconds: float = 60.0) -> Any:
+    """Return what ``condition`` returns, once that is true."""
     deadline = time.monotonic() + seconds
     while not (value := condition()):
-        assert time.monotonic() < deadline, f"not within {seconds} seconds: {what}"
+        assert time.monotonic() < deadline, f"not within {seconds} seconds"
         time.sleep(0.05)
     return value

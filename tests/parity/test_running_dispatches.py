@@ -123,7 +123,7 @@ def started_by(trigger: BaseTrigger, mode: str, happens: Callable[[], None]) -> 
     try:
         happens()
         # Each second that the trigger lasts longer, it starts one more dispatch.
-        wait_until(lambda: started(dispatch_id), LIMIT, f"the trigger starts {dispatch_id}")
+        wait_until(lambda: started(dispatch_id), LIMIT)
     finally:
         ct.stop_triggers(dispatch_id)
     result = finished(dispatch_id, mode)
