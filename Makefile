@@ -4,6 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 LOCK := requirements-dev.txt
+INDEPENDENT := tests/containers/independent/requirements
 EXAMPLE ?= examples/svm.py
 
 .PHONY: help environment lock demo test test-containers test-aws test-latest test-oldest test-pythons \
@@ -39,6 +40,9 @@ lock: $(VENV)/installed  ## Renew the lock, requirements-dev.txt, with the newes
 	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.10 --all-extras --generate-hashes \
 		--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" \
 		--output-file requirements-dev.txt pyproject.toml
+	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
+		--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" \
+		--output-file $(INDEPENDENT).txt $(INDEPENDENT).in
 
 demo: $(VENV)/installed  ## Run an example (EXAMPLE=...) on a local AWS and a Covalent server of its own.
 	$(BIN)/python examples/demo.py $(EXAMPLE)

@@ -123,6 +123,9 @@ def _run(area: str, case: Case) -> list[Finding]:
     except Refusal as refusal:
         kind = problem if area in ESSENTIAL else unknown
         findings.append(kind(area, "answer", refusal.message, refusal.fix))
+    except (KeyError, IndexError) as missing:
+        # AWS's answers are whole; those of emulators and proxies may not be.
+        findings.append(unknown(area, "answer", f"The answer does not have {missing}."))
     return findings
 
 

@@ -109,7 +109,7 @@ class Bucket:
                 content = self._requests.send("GET", key, headers=ranged)[1]
                 os.pwrite(file.fileno(), content, part[0])
 
-            _each([(start, PART) for start in range(PART, size, PART)], fetch)
+            _each([(start, min(PART, size - start)) for start in range(PART, size, PART)], fetch)
         check_digest(key, path)
 
     def upload(self, path: Path, key: str, once: bool = False) -> None:

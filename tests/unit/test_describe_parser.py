@@ -97,3 +97,13 @@ def test_a_job_of_an_unknown_shape_is_handed_on(status: object) -> None:
 )
 def test_everything_else_is_botocores(body: bytes, status: int) -> None:
     assert read(body, status) == ({}, body)
+
+
+def test_an_attempt_without_an_end_has_not_ended() -> None:
+    attempts = [{"startedAt": 1, "stoppedAt": 2, "container": {}}, {"startedAt": 3}]
+    job = {"jobId": "j", "jobName": "n", "status": "RUNNING", "attempts": attempts}
+    handed, _ = read(json.dumps({"jobs": [job]}).encode())
+    assert len(handed["jobs"][0]["attempts"]) == 1
+    job["attempts"] = attempts[1:]
+    handed, _ = read(json.dumps({"jobs": [job]}).encode())
+    assert "attempts" not in handed["jobs"][0]

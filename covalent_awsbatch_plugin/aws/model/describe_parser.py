@@ -27,6 +27,7 @@ READ = frozenset(
         "isTerminated",
         "isCancelled",
         "attempts",
+        "stoppedAt",
         "container",
         "exitCode",
         "reason",
@@ -69,9 +70,11 @@ def _keep(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """Return what is read of an object."""
     kept = {name: value for name, value in pairs if name in READ}
     if "jobId" in kept and _goes_on(kept):
-        # Attempts only where one has ended, which is rare while a job goes on.
-        ended = {"attempts": kept["attempts"]} if kept.get("attempts") else {}
-        return {name: value for name, value in kept.items() if name in GOING_ON} | ended
+        # Attempts only where one has ended, which is rare while a job goes on; an attempt that
+        # runs is not in AWS's answers, but in those of emulators.
+        ended = [each for each in kept.get("attempts") or () if "stoppedAt" in each]
+        going_on = {name: value for name, value in kept.items() if name in GOING_ON}
+        return {**going_on, "attempts": ended} if ended else going_on
     return kept
 
 

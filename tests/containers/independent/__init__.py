@@ -1,0 +1,1 @@
+"""Executor and commands over Batch emulators and an S3 server that others wrote."""
