@@ -1,9 +1,10 @@
 """Covalent and boto3 for user code that imports them, in images that have neither.
 
-A plain task needs neither, so neither is installed before it starts. A finder at the end of
-``sys.meta_path`` knows their names: ``importlib.util.find_spec`` finds them, and an import
-installs them at the Covalent server's versions. Covalent is always imported without its executor
-plugins: they take longer than Covalent itself, and a broken one would break the import.
+A plain task needs neither, so neither is installed before it starts. A finder knows their names:
+``importlib.util.find_spec`` finds them, and an import installs them at the Covalent server's
+versions. It is the first of ``sys.meta_path``, as a folder of data that bears such a name would
+otherwise be found as a package. Covalent is always imported without its executor plugins: they
+take longer than Covalent itself, and a broken one would break the import.
 """
 
 from __future__ import annotations
@@ -35,9 +36,19 @@ PROVIDES = {
 }
 PLUGINS = "COVALENT_PLUGIN_LOAD"
 
+# Runs pip as its own script does: what is in the working folder is not for pip to import.
+PIP = (
+    "import sys; sys.path[:] = filter(None, sys.path); import runpy; "
+    "runpy.run_module('pip', run_name='__main__', alter_sys=True)"
+)
+
 
 class CannotInstall(ModuleNotFoundError):
     """What is imported is not in the image and could not be installed."""
+
+
+class WrongCovalent(ImportError):
+    """The image's Covalent cannot build a sublattice for the Covalent server."""
 
 
 class OnDemand(MetaPathFinder):
@@ -65,10 +76,10 @@ class OnDemand(MetaPathFinder):
         path: Sequence[str] | None = None,
         target: ModuleType | None = None,
     ) -> ModuleSpec | None:
-        """Find a module that can be installed, without installing it."""
+        """Find a module that is or can be installed, without installing it."""
         if path is not None or PROVIDES.get(fullname) not in self._requirements:
             return None
-        return ModuleSpec(fullname, _Installing(self))
+        return _find(fullname) or ModuleSpec(fullname, _Installing(self))
 
     def install(self, name: str) -> ModuleSpec:
         """Install what provides a module, unless another process did meanwhile; return its spec.
@@ -153,10 +164,15 @@ class _WithoutPlugins(Loader):
         with without_plugins():
             self._loader.exec_module(module)
         if self._task.call.function.kind == "transportable":
-            context: Any = importlib.import_module("covalent.executor.utils.context")
-            context.current_context = context.Context(
-                dispatch_id=self._task.dispatch_id, task_id=self._task.node_id
-            )
+            # An older Covalent, which an image may have, knows no context.
+            with contextlib.suppress(ModuleNotFoundError):
+                self._set_context()
+
+    def _set_context(self) -> None:
+        context: Any = importlib.import_module("covalent.executor.utils.context")
+        context.current_context = context.Context(
+            dispatch_id=self._task.dispatch_id, task_id=self._task.node_id
+        )
 
 
 @contextlib.contextmanager
@@ -173,11 +189,39 @@ def without_plugins() -> Iterator[None]:
 
 
 def _find(name: str) -> ModuleSpec | None:
+    """Return the spec of a module that is installed; a folder without code is none."""
     importlib.invalidate_caches()
     for finder in sys.meta_path:
-        if not isinstance(finder, OnDemand) and (found := finder.find_spec(name, None)):
+        found = None if isinstance(finder, OnDemand) else finder.find_spec(name, None)
+        if found is not None and found.origin is not None:
             return found
     return None
+
+
+def check_covalent() -> None:
+    """Make sure that the server can read the sublattice that this Covalent builds.
+
+    Raises:
+        WrongCovalent: It is of another minor version than the server's, or cannot be imported.
+    """
+    wanted = read_requirements()["covalent"][0].rpartition("==")[2]
+    try:
+        covalent = importlib.import_module("covalent")
+        found = str(covalent.__version__)
+    except CannotInstall:
+        raise
+    except Exception as error:
+        raise WrongCovalent(_wrong_covalent(wanted, f"{type(error).__name__}: {error}")) from error
+    if found.split(".")[:2] != wanted.split(".")[:2]:
+        raise WrongCovalent(_wrong_covalent(wanted, f"{found} in {covalent.__file__}"))
+
+
+def _wrong_covalent(wanted: str, found: str) -> str:
+    return (
+        "a sublattice is built in the job by Covalent, and the Covalent server, which has "
+        f"{wanted}, must be able to read it; but this image has another Covalent ({found}). "
+        f"Use an image with Covalent {wanted}, or one without Covalent: the job then installs it."
+    )
 
 
 def pip_install(requirements: list[str]) -> None:
@@ -186,7 +230,7 @@ def pip_install(requirements: list[str]) -> None:
     Raises:
         CalledProcessError: It failed.
     """
-    command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-input"]
+    command = [sys.executable, "-c", PIP, "install", "--quiet", "--no-input"]
     command += ["--disable-pip-version-check", "--root-user-action=ignore", "--retries=2"]
     # What is imported is compiled then, once; all the rest would take half of pip's time.
     command += ["--no-compile"]
@@ -211,5 +255,5 @@ def activate(
         folder: The private folder.
         install: Installs requirements.
     """
-    sys.meta_path.insert(0, WithoutPlugins(task))
-    sys.meta_path.append(OnDemand(read_requirements(), install, folder / "installing"))
+    on_demand = OnDemand(read_requirements(), install, folder / "installing")
+    sys.meta_path[:0] = [on_demand, WithoutPlugins(task)]

@@ -103,7 +103,8 @@ def prefer_own_pip(folder: Path) -> None:
         home = folder / "bin"
         home.mkdir(exist_ok=True)
         pip = home / "pip"
-        pip.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m pip "$@"\n')
+        command = shlex.join([sys.executable, "-c", on_demand.PIP])
+        pip.write_text(f'#!/bin/sh\nexec {command} "$@"\n')
         pip.chmod(0o700)
     os.environ["PATH"] = os.pathsep.join([str(home), os.environ.get("PATH", os.defpath)])
 
@@ -123,6 +124,7 @@ def call_task(call: messages.Call, folder: Path) -> Any:
         function, args, kwargs = cloudpickle.loads(content(call.function, folder))
         return function(*args, **kwargs)
     if call.function.header.get("attrs", {}).get("name") == "_build_sublattice_graph":
+        on_demand.check_covalent()
         load_plugins()
     return electron_call.run(call, lambda part: content(part, folder))
 
@@ -196,6 +198,8 @@ def explain(error: BaseException, source: tracebacks.Source) -> messages.Outcome
         error = error.__cause__ or error
     if issubclass(type(error), on_demand.CannotInstall):
         status, code = messages.START_FAILED, exit_codes.EXIT_START_FAILED
+    elif issubclass(type(error), on_demand.WrongCovalent):
+        status, code = messages.START_FAILED, exit_codes.EXIT_CANNOT_UNPICKLE
     where = f" (while {part} of the task was being unpickled)" if part else ""
     return messages.Outcome(
         status,

@@ -6,11 +6,11 @@ import asyncio
 import io
 import time
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import cloudpickle
 from covalent._shared_files.exceptions import TaskRuntimeError
@@ -20,8 +20,11 @@ from covalent.executor.utils.wrappers import wrapper_fn
 from covalent_awsbatch_plugin import AWSBatchExecutor
 from covalent_awsbatch_plugin.local import LocalAws
 
-from . import functions
+from . import functions, images
 from .cases import Case
+from .images import Odd
+
+T = TypeVar("T")
 
 AT_ONCE = 4
 
@@ -57,41 +60,83 @@ class Ended:
     attempts: int
 
 
+@dataclass(frozen=True)
+class Task:
+    """A task to run.
+
+    Attributes:
+        call: Its function, pickled.
+        args: Its arguments.
+        before: Covalent's hooks before it.
+        options: Options of its executor.
+    """
+
+    call: TransportableObject
+    options: Mapping[str, Any]
+    args: Sequence[Any] = ()
+    before: Sequence[Any] = ()
+
+
 def run_all(
     aws: LocalAws, cases: Mapping[str, Case], scratch: Path, **options: Any
 ) -> dict[str, Ended]:
     """Run cases; return how each ended."""
-    cloudpickle.register_pickle_by_value(functions)
-    calls = {name: TransportableObject(case.function) for name, case in cases.items()}
+    return _run_tasks(
+        aws,
+        scratch,
+        lambda: {
+            name: Task(
+                TransportableObject(case.function), {"retry_attempts": case.allowed, **options}
+            )
+            for name, case in cases.items()
+        },
+    )
 
-    async def run_them() -> list[Ended]:
+
+def run_in_images(aws: LocalAws, table: Mapping[str, Odd], scratch: Path) -> dict[str, Ended]:
+    """Run tasks in their images; return how each ended."""
+
+    def task(number: int, odd: Odd) -> Task:
+        made = odd.image.make(scratch / f"image-{number}")
+        call = TransportableObject(odd.case.function)
+        args = [TransportableObject(arg) for arg in odd.args]
+        return Task(call, {"retry_attempts": odd.case.allowed, **made}, args, odd.before)
+
+    return _run_tasks(
+        aws,
+        scratch,
+        lambda: {name: task(n, odd) for n, (name, odd) in enumerate(table.items())},
+    )
+
+
+def _run_tasks(
+    aws: LocalAws, scratch: Path, make: Callable[[], dict[str, Task]]
+) -> dict[str, Ended]:
+    """Run the tasks that are made while functions of this suite are pickled by value."""
+
+    async def run_them(tasks: dict[str, Task]) -> list[Ended]:
         free = asyncio.Semaphore(AT_ONCE)
-        runs = (
-            _run(aws, free, call, scratch, {"retry_attempts": cases[name].allowed, **options})
-            for name, call in calls.items()
-        )
-        return await asyncio.gather(*runs)
+        return await asyncio.gather(*(_run(aws, free, task, scratch) for task in tasks.values()))
 
+    for module in (functions, images):
+        cloudpickle.register_pickle_by_value(module)
     try:
-        return dict(zip(cases, asyncio.run(run_them()), strict=True))
+        tasks = make()
+        return dict(zip(tasks, asyncio.run(run_them(tasks)), strict=True))
     finally:
-        cloudpickle.unregister_pickle_by_value(functions)
+        for module in (functions, images):
+            cloudpickle.unregister_pickle_by_value(module)
 
 
-async def _run(
-    aws: LocalAws,
-    free: asyncio.Semaphore,
-    call: TransportableObject,
-    scratch: Path,
-    options: dict[str, Any],
-) -> Ended:
+async def _run(aws: LocalAws, free: asyncio.Semaphore, task: Task, scratch: Path) -> Ended:
     defaults = {"poll_freq": 1, "cache_dir": str(scratch)}
-    executor = Executor(**{**aws.executor_options(), **defaults, **options})
+    executor = Executor(**{**aws.executor_options(), **defaults, **task.options})
     executor.task_stdout, executor.task_stderr = io.StringIO(), io.StringIO()
     dispatch = str(uuid.uuid4())
-    function = partial(wrapper_fn, call, [], [])
+    function = partial(wrapper_fn, task.call, list(task.before), [])
     async with free:
-        running = executor.run(function, [], {}, {"dispatch_id": dispatch, "node_id": 0})
+        node = {"dispatch_id": dispatch, "node_id": 0}
+        running = executor.run(function, list(task.args), {}, node)
         try:
             value = (await asyncio.wait_for(running, LIMIT)).get_deserialized()
         except TaskRuntimeError:
@@ -135,7 +180,7 @@ def check(case: Case, ended: Ended) -> None:
         assert len(text) < 6_000_000
 
 
-def selected(items: Iterable[Any], module: str, cases: Mapping[str, Case]) -> dict[str, Case]:
+def selected(items: Iterable[Any], module: str, cases: Mapping[str, T]) -> dict[str, T]:
     """Return the cases that the tests of a module need, of those that this run has selected."""
     names = {i.callspec.params["name"] for i in items if i.module.__name__ == module}
     return {name: case for name, case in cases.items() if name in names}

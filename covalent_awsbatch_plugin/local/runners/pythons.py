@@ -16,8 +16,10 @@ from pathlib import Path
 # whose pip would install there.
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
+# As pip's own script: what is in the working folder is not for pip to import.
 PIP = """#!/bin/sh
-exec "$(dirname "$0")/python" -m pip "$@"
+exec "$(dirname "$0")/python" -c 'import sys; sys.path[:] = filter(None, sys.path); import runpy
+runpy.run_module("pip", run_name="__main__", alter_sys=True)' "$@"
 """
 
 
