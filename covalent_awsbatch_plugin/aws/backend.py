@@ -118,7 +118,8 @@ class Backend:
         )
         # First what all the dispatch's jobs wait for, or it would queue behind their envelopes.
         worker_key = request.worker_key
-        await share(key=worker_key, upload=partial(put, worker_key, worker_archive()))
+        upload_worker = partial(put, worker_key, worker_archive())
+        await bucket.kept.put(request.dispatch_id, worker_key, upload_worker)
         await asyncio.gather(
             *(
                 share(key=key, upload=partial(put_large, key, write))

@@ -11,6 +11,7 @@ from .jobs.outcomes import Outcomes
 from .model.task import TaskRequest, server_name
 from .objects.cache_folder import CacheFolder
 from .objects.cleanup import CleanUp
+from .objects.kept_objects import KeptObjects
 from .objects.storage import Storage
 from .objects.transfers import Transfers
 
@@ -21,6 +22,7 @@ class Bucket:
     def __init__(self, session: Session, name: str, transfers: Transfers) -> None:
         self.storage = Storage(session, name, transfers)
         self.cleanup = CleanUp(self.storage)
+        self.kept = KeptObjects(self.storage)
         self.outcomes = Outcomes(session, self.storage)
         prefix = s3_keys.server_prefix(server_name())
         self.arrivals = Arrivals(self.storage, prefix, self.cleanup.discard)

@@ -1,14 +1,15 @@
 """What a job's command runs first: it fetches the worker from the bucket and hands over.
 
 Its source, packed with that of ``s3_request``, is part of the job's command. It needs a Python and
-nothing installed, and any Python 3 can run it far enough to report why it is the wrong one. The
-worker is an archive with the package ``covalent_awsbatch_worker``: ``job``, what it shares with
-the server, and cloudpickle. It is not in the command itself because DescribeJobs repeats the
-command for each of a hundred jobs.
+nothing installed, and any Python 3 can run it far enough to report why it is the wrong one. Its
+messages are short: the server adds what to do about them. The worker is an archive with the
+package ``covalent_awsbatch_worker``: ``job``, what it shares with the server, and cloudpickle. It
+is not in the command itself because DescribeJobs repeats the command for each of a hundred jobs.
 """
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import os
 import sys
@@ -34,10 +35,7 @@ def check_python(wanted):
     if found != wanted:
         fail(
             EXIT_PYTHON_MISMATCH,
-            f"this image runs Python {found}, but the workflow was pickled by {wanted}, and "
-            "pickled functions do not cross minor versions. Use an image with Python "
-            f"{wanted}, such as public.ecr.aws/docker/library/python:{wanted}-slim "
-            f"(container_image_uri), or run the workflow with Python {found}.",
+            f"this image runs Python {found}, the workflow was pickled by {wanted}.",
         )
 
 
@@ -49,27 +47,21 @@ def make_scratch():
                 return tempfile.mkdtemp(prefix="covalent-awsbatch-", dir=folder)
         except OSError:
             continue
-    fail(
-        EXIT_START_FAILED,
-        "no folder of this container is writable. Add a tmpfs at /tmp "
-        '(container_properties={"linuxParameters": {"tmpfs": [{"containerPath": "/tmp", '
-        '"size": 512}]}}).',
-    )
+    fail(EXIT_START_FAILED, "no folder of this container is writable: mount a tmpfs at /tmp.")
 
 
 def fetch_worker(s3, key, path):
-    """Fetch the worker's archive, or report why that cannot be."""
+    """Fetch the worker's archive, whose key ends with its digest, or report why that cannot be."""
     try:
         content = s3.send("GET", key)[1]
+        if not key.endswith(hashlib.sha256(content).hexdigest()):
+            raise ValueError("damaged")
         with open(path, "wb") as file:
             file.write(content)
     except Exception as error:
-        denied = getattr(error, "status", 0) == 403
         fail(
-            EXIT_NO_PERMISSION if denied else EXIT_START_FAILED,
-            f"the worker could not be read from s3://{s3.bucket}/{key}: {error}. The job's role "
-            "(batch_job_role_name) needs s3:GetObject and s3:PutObject there, and the job a way "
-            "to S3.",
+            EXIT_NO_PERMISSION if getattr(error, "status", 0) == 403 else EXIT_START_FAILED,
+            f"the worker could not be read from s3://{s3.bucket}/{key}: {error}",
         )
 
 

@@ -104,7 +104,7 @@ def botocore_keys() -> Any:
         raise S3Error("NoCredentials", "no role, no keys, no botocore to find others with")
     found = get_session().get_credentials()
     if not found:
-        raise S3Error("NoCredentials", "the job has no AWS credentials")
+        raise S3Error("NoCredentials", "no role, no keys")
     keys = found.get_frozen_credentials()
     # Ended already, so asked for again at each request: botocore knows when they end.
     return {

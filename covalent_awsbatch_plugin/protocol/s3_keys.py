@@ -2,9 +2,10 @@
 
 ::
 
-    covalent/<dispatch>/blobs/<owner>/<sha256>            large inputs, and the worker; shared
+    covalent/<dispatch>/blobs/<owner>/<sha256>            large inputs; shared
     covalent/<dispatch>/blobs/<owner>/packages-<sha256>   what DepsPip installs; shared
     covalent/_shared/packages-<sha256>                    the same, for all dispatches
+    covalent/_shared/<sha256>                             the worker, for all dispatches
     covalent/<dispatch>/<node>/<run>/task                 the task's envelope
     covalent/<dispatch>/<node>/<run>/<job id>/result-<n>  a large result of attempt n
     covalent/outcomes/<server>/<dispatch>/<node>/<job id>/outcome-<n>
@@ -86,6 +87,17 @@ def packages_key(prefix: str, digest: str) -> str:
         digest: A digest of what was asked for.
     """
     return f"{prefix}packages-{digest}"
+
+
+def kept_key(encryption: str, digest: str) -> str:
+    """Return the key of what a server stores once in a bucket, for all dispatches.
+
+    Args:
+        encryption: A name of how it is encrypted; empty for the bucket's default.
+        digest: The digest of its content.
+    """
+    folder = f"{SHARED}{safe_name(encryption)}/" if encryption else SHARED
+    return folder + digest
 
 
 def task_key(dispatch_id: object, node_id: object, run: str = "") -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import string
 
 import pytest
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 
 from covalent_awsbatch_plugin.aws.model import description, job_command, job_definition, submission
 from covalent_awsbatch_plugin.aws.model.access import Identity
+from covalent_awsbatch_plugin.aws.model.task import TaskRequest, job_spec
 from covalent_awsbatch_plugin.local.batch.retries import AttemptEnd, is_retried
 from covalent_awsbatch_plugin.protocol import env_names, exit_codes, tag_names
 
@@ -94,9 +96,42 @@ def test_the_user_s_container_properties_go_over_ours():
     assert container["logConfiguration"]["options"]["awslogs-group"] == "logs"
 
 
-def test_the_command_is_small_since_each_description_repeats_it():
-    assert sum(map(len, job_command.worker_command())) < 5500
-    assert job_command.worker_archive() == job_command.worker_archive()
+# Bytes of JSON in which DescribeJobs describes the same job of the version before this one.
+DESCRIBED_BEFORE = 5758
+
+
+def test_a_job_s_description_is_small_since_a_hundred_come_at_once():
+    task = TaskRequest(
+        dispatch_id="0f3c5a1e-0000-4000-8000-123456789abc",
+        node_id=17,
+        name="f",
+        bucket="covalent-batch-job-resources",
+        definition=definition(
+            image="public.ecr.aws/docker/library/python:3.11-slim",
+            execution_role="ecsTaskExecutionRole",
+            job_role="CovalentBatchJobRole",
+            log_group="covalent-batch-job-logs",
+            region="us-east-1",
+        ),
+        cache_dir="/tmp",
+        queue="queue",
+        vcpus=2,
+        memory_mib=1024,
+        gpus=0,
+        attempts=3,
+        retry_on="any",
+        time_limit=300,
+        poll_freq=10,
+    )
+    job = job_spec(task.for_run(), IDENTITY)
+    container = job_definition.definition_request(task.definition, IDENTITY)["containerProperties"]
+    container["environment"] += job_definition.pairs(job.environment)
+    text = json.dumps([container, job.tags], separators=(",", ":"))
+    assert len(text) <= DESCRIBED_BEFORE
+
+
+def test_the_worker_is_the_same_bytes_each_time():
+    assert job_command.worker_archive() == job_command.worker_archive.__wrapped__()
 
 
 def test_any_failure_is_retried_but_those_that_cannot_succeed():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import base64
 import io
 import json
@@ -15,6 +14,7 @@ from importlib.resources import files
 from pathlib import PurePosixPath
 
 from ...protocol import exit_codes
+from .condensed import condense
 from .requirements import on_demand
 
 # What the command itself carries; each may use what stands before it.
@@ -26,16 +26,14 @@ ARCHIVED = ("job", "protocol")
 # A shell finds the Python, which runs what stands behind it: the packed bootstrap ($0).
 SHELL = (
     "python=$(command -v python3 || command -v python) || { "
-    "echo 'covalent-awsbatch: this image has no Python. Use one that has, such as "
-    "public.ecr.aws/docker/library/python:'$COVALENT_AWSBATCH_PYTHON'-slim "
-    "(container_image_uri).' >&2; "
+    "echo 'covalent-awsbatch: this image has no Python.' >&2; "
     f"exit {exit_codes.EXIT_NO_PYTHON}; }}; "
     'exec "$python" -u -c "$0"'
 )
 
 # The image's working folder, where a json.py or a folder "cloudpickle" may lie, is not where the
 # worker's own imports look. The task's do again.
-LEAVE_OUT_WORKING_FOLDER = "import sys; sys.path[:] = filter(None, sys.path)"
+LEAVE_OUT_WORKING_FOLDER = "import sys;sys.path[:]=filter(None,sys.path)"
 
 
 def make() -> None:
@@ -84,56 +82,7 @@ def _cloudpickle() -> Iterator[tuple[str, str]]:
 def worker_command() -> tuple[str, ...]:
     """Return the command of every job: a few KB, since each DescribeJobs repeats it."""
     room = files("covalent_awsbatch_plugin") / "job"
-    source = "\n".join(_condense((room / f"{name}.py").read_text("utf-8")) for name in COMMAND)
-    packed = base64.b64encode(zlib.compress(source.encode("utf-8"), 9)).decode("ascii")
-    unpack = f"import base64, zlib; exec(zlib.decompress(base64.b64decode('{packed}')))"
-    return ("sh", "-c", SHELL, f"{LEAVE_OUT_WORKING_FOLDER}; {unpack}")
-
-
-def _condense(source: str) -> str:
-    """Return a module's code without what only its readers need, to be put behind others.
-
-    Indentation becomes one space a level; no text is changed by that, since each is on one line.
-    """
-    code = ast.unparse(ast.fix_missing_locations(_Condenser().visit(ast.parse(source))))
-    lines = code.splitlines()
-    return "\n".join(" " * ((len(x) - len(x.lstrip())) // 4) + x.lstrip() for x in lines)
-
-
-class _Condenser(ast.NodeTransformer):
-    """Removes docstrings, annotations, what is for type checkers, and imports of our own."""
-
-    def visit_ImportFrom(self, node: ast.ImportFrom) -> ast.AST | None:
-        return None if node.level or node.module == "__future__" else node
-
-    def visit_If(self, node: ast.If) -> ast.AST | None:
-        if ast.unparse(node.test) == "TYPE_CHECKING":
-            return None
-        return self.generic_visit(node)
-
-    def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.AST | None:
-        if node.value is None:
-            return None
-        return ast.Assign([node.target], node.value, lineno=node.lineno)
-
-    def visit_arg(self, node: ast.arg) -> ast.AST:
-        node.annotation = None
-        return node
-
-    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
-        node.returns = None
-        return self._without_docstring(node)
-
-    def visit_ClassDef(self, node: ast.ClassDef) -> ast.AST:
-        return self._without_docstring(node)
-
-    def visit_Module(self, node: ast.Module) -> ast.AST:
-        return self._without_docstring(node)
-
-    def _without_docstring(self, node: ast.FunctionDef | ast.ClassDef | ast.Module) -> ast.AST:
-        if ast.get_docstring(node, clean=False) is not None:
-            node.body = node.body[1:]
-        self.generic_visit(node)
-        if not node.body and not isinstance(node, ast.Module):
-            node.body = [ast.Pass()]
-        return node
+    source = condense((room / f"{name}.py").read_text("utf-8") for name in COMMAND)
+    packed = base64.b85encode(zlib.compress(source.encode("utf-8"), 9)).decode("ascii")
+    unpack = f"import base64,zlib;exec(zlib.decompress(base64.b85decode('{packed}')))"
+    return ("sh", "-c", SHELL, f"{LEAVE_OUT_WORKING_FOLDER};{unpack}")

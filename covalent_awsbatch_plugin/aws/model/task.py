@@ -112,7 +112,8 @@ class TaskRequest:
     @property
     def worker_key(self) -> str:
         """The key of the worker's archive."""
-        return self.blobs_prefix + hashlib.sha256(worker_archive()).hexdigest()
+        digest = hashlib.sha256(worker_archive()).hexdigest()
+        return s3_keys.kept_key(self.encryption.name, digest)
 
     @property
     def outcome_prefix(self) -> str:

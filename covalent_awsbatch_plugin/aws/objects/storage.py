@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any, BinaryIO, TypeVar
 
 from ...errors import BatchTaskError, BucketElsewhere
@@ -95,6 +96,16 @@ class Storage:
         more: dict[str, Any] = {"StartAfter": after} if after else {}
         page = await self._call("list_objects_v2", Prefix=prefix, **more)
         return [entry["Key"] for entry in page.get("Contents", ())]
+
+    async def stored_at(self, key: str) -> datetime | None:
+        """Return when an object was stored; None where there is none.
+
+        Raises:
+            AWSError: AWS refused it.
+        """
+        page = await self._call("list_objects_v2", Prefix=key, MaxKeys=1)
+        times = [each["LastModified"] for each in page.get("Contents", ()) if each["Key"] == key]
+        return times[0] if times else None
 
     async def delete(self, keys: list[str]) -> bool:
         """Delete objects, a thousand at most; return whether they are gone.
