@@ -42,7 +42,7 @@ def run(aws: FakeAws, tmp_path: Path) -> Callable[..., Any]:
 
 
 def objects(aws: FakeAws) -> dict[str, Any]:
-    return aws.s3.buckets[BUCKET].objects
+    return aws.objects()
 
 
 async def wait_until(condition: Callable[[], Any], seconds: float = 30) -> None:

@@ -14,7 +14,6 @@ import pytest
 from benchmarks.drive import Server, Work, run_all
 from covalent_awsbatch_plugin.awsbatch import AWSBatchExecutor
 from tests.fake_aws import FakeAws
-from tests.fake_aws.aws import BUCKET
 
 TASKS = 300
 MB = 1024 * 1024
@@ -42,7 +41,7 @@ def run(aws: FakeAws, scratch: Path, **work: Any) -> Counter[str]:
         server = Server(AWSBatchExecutor, options, str(scratch))
         await run_all(server, Work(work), work["tasks"], one_by_one=False)
         deadline = time.monotonic() + 20
-        while aws.s3.buckets[BUCKET].objects:
+        while aws.objects():
             assert time.monotonic() < deadline, "objects are left in the bucket"
             await asyncio.sleep(0.02)
 

@@ -21,7 +21,6 @@ from covalent._shared_files.exceptions import TaskCancelledError
 from covalent_awsbatch_plugin import AWSBatchExecutor
 from covalent_awsbatch_plugin.aws.backend import backends, end_all_tasks
 from tests.fake_aws import ApiError, CutError, FakeAws
-from tests.fake_aws.aws import BUCKET
 from tests.fake_aws.scripts import run_here
 
 TASKS, _, SEED = os.environ.get("COVALENT_AWSBATCH_STRESS", "150:7").partition(":")
@@ -125,8 +124,7 @@ async def test_no_job_is_left_running_whatever_is_cancelled_when(aws: FakeAws, t
     }
 
     def unexpected() -> list[str]:
-        keys = list(aws.s3.buckets[BUCKET].objects)
-        return [key for key in keys if not any(node in key for node in stopped)]
+        return [key for key in aws.objects() if not any(node in key for node in stopped)]
 
     await wait_until_empty(unexpected)
 

@@ -57,7 +57,7 @@ async def wait_until(condition: Callable[[], Any], seconds: float = 20) -> None:
 
 
 def objects(aws: FakeAws) -> dict[str, Any]:
-    return aws.s3.buckets[BUCKET].objects
+    return aws.objects()
 
 
 # ---- Answers
@@ -284,8 +284,11 @@ async def test_two_executors_with_buckets_of_their_own(aws, make):
     )
     assert ended == [1, 2]
     for bucket, dispatch in ((BUCKET, "one"), ("second-bucket", "two")):
-        found = aws.s3.buckets[bucket].objects
-        await wait_until(lambda: {key.split("/")[1] for key in found} == {dispatch})  # noqa: B023
+
+        def dispatches(bucket: str = bucket) -> set[str]:
+            return {key.split("/")[1] for key in aws.objects(bucket)}
+
+        await wait_until(lambda: dispatches() == {dispatch})  # noqa: B023
 
 
 async def test_an_outcome_that_is_none_is_told(aws, make):

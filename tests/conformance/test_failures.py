@@ -19,6 +19,7 @@ from covalent._shared_files.exceptions import TaskRuntimeError
 from covalent_awsbatch_plugin import AWSBatchExecutor, errors
 from covalent_awsbatch_plugin.local import LocalAws
 from covalent_awsbatch_plugin.local.faults.plan import ApiFault, FaultPlan, JobFault
+from covalent_awsbatch_plugin.protocol import s3_keys
 
 pytestmark = pytest.mark.emulator
 
@@ -154,7 +155,9 @@ async def left_clean(aws: LocalAws, options: dict[str, Any]) -> AsyncIterator[No
                 "jobSummaryList"
             ]
         ]
-        return [entry["Key"] for entry in objects] + jobs
+        keys = [entry["Key"] for entry in objects]
+        # The worker stays, for all dispatches.
+        return [key for key in keys if not key.startswith(s3_keys.SHARED)] + jobs
 
     deadline = asyncio.get_running_loop().time() + 20
     while remaining := left():

@@ -18,7 +18,7 @@ from covalent_awsbatch_plugin.aws.backend import backends
 from covalent_awsbatch_plugin.aws.model.task import Running
 from covalent_awsbatch_plugin.aws.objects.references import references
 from tests.fake_aws import FakeAws
-from tests.fake_aws.aws import BUCKET, DEFINITION, SECRET_KEY
+from tests.fake_aws.aws import DEFINITION, SECRET_KEY
 from tests.fake_aws.scripts import run_here
 
 DAYS = 30
@@ -80,8 +80,8 @@ async def settled(aws: FakeAws) -> None:
     """Wait until all that is deleted is deleted."""
     loop = asyncio.get_running_loop()
     deadline = loop.time() + 60
-    while [key for key in aws.s3.buckets[BUCKET].objects if "-2/" not in key] or len(references):
-        assert loop.time() < deadline, list(aws.s3.buckets[BUCKET].objects)[:5]
+    while [key for key in aws.objects() if "-2/" not in key] or len(references):
+        assert loop.time() < deadline, list(aws.objects())[:5]
         await asyncio.sleep(0.05)
 
 
@@ -124,4 +124,4 @@ def test_event_loops_that_come_and_go(aws, make):
     assert after["clients"] <= before["clients"]
     assert after["files"] <= before["files"] + 2
     assert not after["shared objects"]
-    assert not aws.s3.buckets[BUCKET].objects
+    assert not aws.objects()

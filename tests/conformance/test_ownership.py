@@ -42,7 +42,7 @@ def task(node: int, dispatch: str = "d") -> dict[str, Any]:
 
 
 def objects(aws: FakeAws) -> dict[str, Any]:
-    return aws.s3.buckets[BUCKET].objects
+    return aws.objects()
 
 
 async def wait_until(condition: Callable[[], Any], seconds: float = 30) -> None:
@@ -172,7 +172,7 @@ async def test_what_is_kept_stays_beside_what_is_not(aws, make):
     assert result == LARGE
     for each in [job.environment for job in aws.batch.jobs.values() if "-0-" in job.name]:
         assert each[env_names.ENV_TASK] in objects(aws)
-        assert each[env_names.ENV_WORKER] in objects(aws)
+        assert each[env_names.ENV_WORKER] in aws.s3.buckets[BUCKET].objects
     names = [key.rsplit("/", 1)[-1] for key in objects(aws)]
     assert sorted(name for name in names if "-1" in name) == ["outcome-1", "result-1"]
 

@@ -71,6 +71,19 @@ def test_a_worker_that_cannot_be_fetched_ends_the_job_and_says_why(
     assert job.attempts[0]["container"]["exitCode"] == 200
 
 
+def test_a_damaged_worker_is_not_run(aws: FakeAws, tmp_path: Path) -> None:
+    async def damaged(job: Job, fake: FakeAws) -> JobEnd:
+        key = job.environment[env_names.ENV_WORKER]
+        fake.s3.put(BUCKET, key, fake.s3.get(BUCKET, key) + b"x")
+        return await scripts.run_process(job, fake)
+
+    aws.script = damaged
+    with pytest.raises(TaskRuntimeError):
+        run(aws, tmp_path, lambda: None)
+    assert "could not be read" in log_of(aws)
+    assert "damaged" in log_of(aws)
+
+
 def test_a_task_that_ends_its_process_leaves_an_outcome(aws: FakeAws, tmp_path: Path) -> None:
     with pytest.raises(TaskRuntimeError, match="exit code 7"):
         run(aws, tmp_path, lambda: os._exit(7))

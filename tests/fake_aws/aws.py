@@ -16,6 +16,7 @@ from typing import Any
 from aiohttp import web
 
 from covalent_awsbatch_plugin.local.tracking.resource_tracker import temporary_folder
+from covalent_awsbatch_plugin.protocol import s3_keys
 from tests.fake_aws import http, scripts
 from tests.fake_aws.batch import Batch
 from tests.fake_aws.errors import ApiError, CutError
@@ -125,6 +126,11 @@ class FakeAws:
             raise http.too_many(operation)
         if self.faults[operation]:
             raise self.faults[operation].popleft()
+
+    def objects(self, bucket: str = BUCKET) -> dict[str, Any]:
+        """Return a bucket's objects, but for those that servers keep there for all dispatches."""
+        every = self.s3.buckets[bucket].objects
+        return {key: every[key] for key in every if not key.startswith(s3_keys.SHARED)}
 
     def executor_options(self) -> dict[str, Any]:
         """Return the executor's options for these resources."""

@@ -78,7 +78,7 @@ class _Renamer(ast.NodeTransformer):
             id(each) for node in nodes if isinstance(node, ast.ClassDef) for each in node.body
         }
         self._functions = {
-            id(n) for n in nodes if isinstance(n, ast.FunctionDef) and id(n) not in methods
+            id(n): n for n in nodes if isinstance(n, ast.FunctionDef) and id(n) not in methods
         }
         counted = Counter(name for node in nodes for name in self._names(node))
         kept = {*dir(builtins), *keyword.kwlist}
@@ -92,10 +92,10 @@ class _Renamer(ast.NodeTransformer):
             yield node.id
         elif isinstance(node, ast.arg):
             yield node.arg
-        elif id(node) in self._functions and isinstance(node, ast.FunctionDef):
-            yield node.name
         elif isinstance(node, ast.ExceptHandler) and node.name:
             yield node.name
+        elif id(node) in self._functions:
+            yield self._functions[id(node)].name
 
     def visit_Name(self, node: ast.Name) -> ast.AST:
         node.id = self._new.get(node.id, node.id)
