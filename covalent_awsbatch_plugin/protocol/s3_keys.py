@@ -89,17 +89,6 @@ def packages_key(prefix: str, digest: str) -> str:
     return f"{prefix}packages-{digest}"
 
 
-def kept_key(encryption: str, digest: str) -> str:
-    """Return the key of what a server stores once in a bucket, for all dispatches.
-
-    Args:
-        encryption: A name of how it is encrypted; empty for the bucket's default.
-        digest: The digest of its content.
-    """
-    folder = f"{SHARED}{safe_name(encryption)}/" if encryption else SHARED
-    return folder + digest
-
-
 def task_key(dispatch_id: object, node_id: object, run: str = "") -> str:
     """Return the key of a task's envelope."""
     folder = node_prefix(dispatch_id, node_id)

@@ -20,12 +20,6 @@ class Encryption:
     kind: str = ""
     kms_key: str = ""
 
-    @property
-    def name(self) -> str:
-        """A name for keys of objects that are encrypted so; empty for the bucket's default."""
-        named = f"{self.kind} {self.kms_key}".strip()
-        return hashlib.sha256(named.encode()).hexdigest()[:16] if named else ""
-
     def parameters(self) -> dict[str, str]:
         """Return the parameters of PutObject."""
         named = {"ServerSideEncryption": self.kind, "SSEKMSKeyId": self.kms_key}

@@ -106,14 +106,13 @@ class TaskRequest:
 
     @property
     def packages_prefix(self) -> str:
-        """The prefix of the packages that tasks of all dispatches share."""
+        """The prefix of what tasks of all dispatches share: the worker, and packages."""
         return s3_keys.shared_prefix(self.encryption.folder)
 
     @property
     def worker_key(self) -> str:
         """The key of the worker's archive."""
-        digest = hashlib.sha256(worker_archive()).hexdigest()
-        return s3_keys.kept_key(self.encryption.name, digest)
+        return self.packages_prefix + hashlib.sha256(worker_archive()).hexdigest()
 
     @property
     def outcome_prefix(self) -> str:

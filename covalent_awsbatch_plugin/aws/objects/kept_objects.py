@@ -61,7 +61,7 @@ class KeptObjects:
         try:
             stored = await self._storage.stored_at(key)
         except BatchTaskError:
-            # To list is not permitted, which nothing else depends on: the upload says what is.
+            # Where nothing may be listed, the object is simply stored.
             return False
         return stored is not None and _age(stored) < RENEWED
 
