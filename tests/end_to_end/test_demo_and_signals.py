@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -92,7 +93,8 @@ def test_a_script_leaves_nothing(number: int, folder: Path) -> None:
     wait_for_line(process, "ready")
     assert sleeping()
     end(process, number)
-    wait_until(lambda: not remains(folder) and not sleeping())
+    wait_for_nothing(folder)
+    wait_until(lambda: not sleeping())
 
 
 def sleeping() -> list[int]:
@@ -107,7 +109,7 @@ def test_a_demo_leaves_nothing(number: int, folder: Path, tmp_path: Path) -> Non
     process = start_demo(folder, tmp_path, 600)
     wait_for_line(process, "RUNNING")
     end(process, number)
-    wait_until(lambda: not remains(folder))
+    wait_for_nothing(folder)
 
 
 def test_a_demo_runs_where_proxies_are_set(folder: Path, tmp_path: Path) -> None:
@@ -134,6 +136,23 @@ def test_a_test_session_leaves_nothing(number: int, folder: Path) -> None:
     test = f"{ROOT}/tests/end_to_end/test_workflows.py"
     base = folder / "pytest"
     process = start(folder, "-m", "pytest", "-p", "no:cacheprovider", f"--basetemp={base}", test)
-    wait_until(lambda: any("--no-cluster" in line for line in processes(folder).values()))
+    wait_for_server(process, folder)
     end(process, number)
-    wait_until(lambda: [each for each in remains(folder) if each != base] == [])
+    wait_for_nothing(folder, base)
+
+
+def wait_for_server(process: subprocess.Popen[str], folder: Path) -> None:
+    def has_server() -> bool:
+        output = "" if process.poll() is None else process.communicate()[0]
+        assert process.returncode is None, f"it ended: {output}"
+        return any("--no-cluster" in line for line in processes(folder).values())
+
+    wait_until(has_server, seen=lambda: processes(folder))
+
+
+def wait_for_nothing(folder: Path, *kept: Path) -> None:
+    """Wait until nothing remains of a process that was ended but the folders that it may keep."""
+    left = partial(remains, folder)
+    wait_until(
+        lambda: all(each in kept for each in left()), seen=lambda: [*left(), *folder.rglob("*")]
+    )

@@ -112,15 +112,15 @@ def temporary_folder(
     Args:
         prefix: How its name begins.
         parent: Where it is made; where temporary files usually are by default.
-        processes: Whether processes that were started in it are ended if this process is killed:
-            those whose environment names a path in it. Not for a folder whose path users export.
+        processes: Whether processes that were started in it are ended before: those whose
+            environment names a path in it. Not for a folder whose path users export.
     """
     folder = Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
     untrack = track_folder(folder, processes)
     try:
         yield folder
     finally:
-        remove_folder(str(folder))
+        remove_folder(str(folder), processes)
         untrack()
 
 
