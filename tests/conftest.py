@@ -15,8 +15,9 @@ from covalent_awsbatch_plugin.local.loopback import direct_environment
 from covalent_awsbatch_plugin.local.ports import free_port
 from covalent_awsbatch_plugin.local.tracking.resource_tracker import temporary_folder
 
-# A test run that is asked to end does so as after Ctrl-C: its fixtures clean up.
-for number in (signal.SIGTERM, signal.SIGHUP):
+# A test run that is asked to end does so as after Ctrl-C: its fixtures clean up. In the background
+# of a script SIGINT is ignored, and what tests start would inherit that.
+for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
     signal.signal(number, signal.default_int_handler)
 
 _session = ExitStack()
