@@ -33,7 +33,7 @@ class ExecutorInfraDefaults(BaseModel):
         region_in_names: Whether the names of roles end with the region; set it for a new stack
             in a second region, never for one that exists.
         permissions_boundary: ARN of the policy that bounds the roles; empty for none.
-        kms_key: ARN of the bucket's KMS key; empty for S3's own.
+        kms_key: ARN of the KMS key of bucket and log group; empty for AWS's own.
         instance_tags: Five tags of instances as key=value, separated by commas; = for none.
     """
 

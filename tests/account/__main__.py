@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import shutil
 import signal
 import subprocess
 import sys
@@ -87,23 +88,25 @@ def main(target: Path, keep: bool, yes: bool, **features: Any) -> None:
 
 def announce(prefix: str, features: dict[str, Any], *, keep: bool) -> None:
     """Print what will be made, and what it will cost at most."""
-    minutes = features["minutes"]
-    instances = PRICE * MOST_VCPUS / 2 + (GPU_PRICE if features["gpu"] else 0)
-    click.echo(
-        f"This makes the CloudFormation stacks {prefix}-awsbatch and {prefix}-o-awsbatch (bucket, "
-        "log group, roles,\nsecurity group, launch template, compute environments, queue), runs "
-        "about 20 jobs of AWS Batch on at\n"
-        f"most {MOST_VCPUS} vCPUs of {TYPES}"
-        f"{f' and one {GPU_TYPES}' if features['gpu'] else ''},\n"
-        f"and takes {minutes} minutes at most. At the prices of us-east-1 that is less than "
-        f"{instances * minutes / 60 + 0.05:.2f} dollars.\n"
-        + (
-            "Nothing is deleted at the end: 'covalent-awsbatch deploy --delete --prefix "
-            f"{prefix}' does."
-            if keep
-            else "Everything is deleted at the end, also after Ctrl-C or a failure."
-        )
+    minutes, gpu = features["minutes"], features["gpu"]
+    dollars = (PRICE * MOST_VCPUS / 2 + (GPU_PRICE if gpu else 0)) * minutes / 60 + 0.05
+    at_the_end = (
+        f"Nothing is deleted at the end: 'covalent-awsbatch deploy --delete --prefix {prefix}' "
+        f"deletes it, and once more with {prefix}-o."
+        if keep
+        else "Everything is deleted at the end, also after Ctrl-C or a failure."
     )
+    texts = (
+        f"This makes the CloudFormation stacks {prefix}-awsbatch and {prefix}-o-awsbatch: bucket, "
+        "log group, roles, policy, security group, launch template, compute environments, queue.",
+        f"It runs about 25 jobs of AWS Batch on at most {MOST_VCPUS} vCPUs "
+        f"({TYPES.replace(',', ', ')}){f' and one {GPU_TYPES}' if gpu else ''}, through a "
+        f"Covalent server of its own, and takes {minutes} minutes at most.",
+        f"At the prices of us-east-1 that is less than {dollars:.2f} dollars.",
+        at_the_end,
+    )
+    for text in texts:
+        click.echo(click.wrap_text(text, min(shutil.get_terminal_size().columns, 100)))
 
 
 @contextmanager
@@ -147,7 +150,11 @@ def make_site(prefix: str, server: CovalentServer, features: dict[str, Any]) -> 
 
 def walk(site: Site, server: CovalentServer, *, keep: bool) -> bool:
     """Take all steps, then delete everything; return whether all of that was possible."""
-    site.report.title = f"A walk through AWS with covalent-awsbatch-plugin {version(PACKAGE)}"
+    names = (PACKAGE, "covalent", "boto3")
+    packages = ", ".join(f"{name} {version(name)}" for name in names)
+    python = f"{sys.version_info.major}.{sys.version_info.minor}"
+    day = time.strftime("%Y-%m-%d")
+    site.report.title = f"A walk through AWS: {packages}, Python {python}, {day}"
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.default_int_handler)
     complete = False
@@ -177,27 +184,29 @@ def take_steps(site: Site, server: CovalentServer) -> None:
     if not deploy(site):
         return
     # Not before: importing Covalent reads the configuration, once.
-    from . import measures, update, workflows
+    from . import host, measures, update, workflows
     from .trials import run_trials
 
+    site.report.title += f", {site.account.region}"
     check(site)
-    server.start()
+    step(site, "Covalent server", server.start)
     with measures.waiting_reasons(site):
         step(site, "older stack", lambda: update.start_older_stack(site))
         step(site, "first jobs", lambda: measures.measure_first_jobs(site))
-    ids: dict[str, str] = {}
-    step(site, "workflows", lambda: ids.update(run_trials(site, workflows.WORKFLOWS, 420)))
-    if "cancelled workflow" in ids:
-        step(site, "end", lambda: measures.measure_cancelled(site, ids["cancelled workflow"]))
+    ran: list[Any] = []
+    step(site, "workflows", lambda: ran.extend(run_trials(site, workflows.WORKFLOWS, 420)))
+    for each in (each for each in ran if each.cancelled):
+        step(site, "cancelled job", lambda each=each: host.measure_cancelled(site, each))
     step(site, "failures", lambda: run_trials(site, workflows.FAILURES, 420))
-    step(site, "host", lambda: measures.measure_host(site))
+    step(site, "host", lambda: host.measure_host(site))
+    step(site, "variables", lambda: host.measure_variables(site))
     step(site, "quotas", lambda: measures.measure_quotas(site))
     step(site, "machine images", lambda: measures.measure_images(site))
     step(site, "early validation", lambda: measures.measure_early_validation(site))
     if site.features["gpu"]:
-        step(site, "GPUs", lambda: measures.measure_gpus(site))
+        step(site, "GPUs", lambda: host.measure_gpus(site))
     step(site, "update", lambda: update.measure_update(site))
-    step(site, "idle instance", lambda: measures.measure_idle(site))
+    step(site, "idle instance", lambda: host.measure_idle(site))
 
 
 def step(site: Site, what: str, take: Callable[[], Any]) -> None:

@@ -83,7 +83,7 @@ class StrictRunner(ProcessRunner):
                 "not found: manifest unknown"
             )
         roles = spec.container_properties
-        if roles["jobRoleArn"] == roles["executionRoleArn"]:
+        if roles.get("jobRoleArn") == roles["executionRoleArn"]:
             denied = {**spec.environment, "AWS_ENDPOINT_URL": self._refusing}
             spec = replace(spec, environment=denied)
         if spec.memory_mib > WATCHED_MIB:

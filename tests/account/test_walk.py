@@ -87,6 +87,9 @@ def test_the_whole_walk(access: dict[str, str], tmp_path: Path) -> None:
     assert "DIFFERS" not in report
     assert "not run" not in report
     measured = {row[1]: row[3] for row in cells(report) if len(row) == 5}
+    assert "AWS_BATCH_JOB_ID" in measured["variables"]
+    assert "REGION" not in measured["variables"]
+    assert measured["log"].startswith("in the log ")
     missing = {f.key for f in FACTS if measured[f.key].startswith("not measured")}
     assert missing == ONLY_ON_AWS
     assert re.search(r"\| task that takes too much memory \| FAILED \| 137 ", report)

@@ -42,7 +42,15 @@ class Trial:
 
 @dataclass
 class Dispatched:
-    """A trial that runs."""
+    """A trial that runs.
+
+    Attributes:
+        trial: The trial.
+        dispatch_id: Its dispatch.
+        begun: When it was dispatched, by the monotonic clock.
+        ended: When Covalent had ended it; 0 until then.
+        cancelled: When it was cancelled, in seconds since the epoch; 0 where it was not.
+    """
 
     trial: Trial
     dispatch_id: str
@@ -51,8 +59,8 @@ class Dispatched:
     cancelled: float = 0.0
 
 
-def run_trials(site: Site, trials: Iterable[Trial], limit: float) -> dict[str, str]:
-    """Run trials at the same time; return their dispatches' ids by the trials' names."""
+def run_trials(site: Site, trials: Iterable[Trial], limit: float) -> list[Dispatched]:
+    """Run trials at the same time, and report how they ended."""
     running = [dispatch(trial) for trial in trials]
     deadline = time.monotonic() + min(limit, site.left)
     while (waiting := [each for each in running if not each.ended]) and (
@@ -63,7 +71,7 @@ def run_trials(site: Site, trials: Iterable[Trial], limit: float) -> dict[str, s
         time.sleep(site.pause / 5)
     for each in running:
         conclude(site, each)
-    return {each.trial.what: each.dispatch_id for each in running}
+    return running
 
 
 def dispatch(trial: Trial) -> Dispatched:
@@ -84,7 +92,7 @@ def look_at(site: Site, running: Dispatched) -> None:
         running.ended = time.monotonic()
     elif running.trial.cancel and not running.cancelled and runs(site, running.dispatch_id):
         ct.cancel(running.dispatch_id)
-        running.cancelled = time.monotonic()
+        running.cancelled = time.time()
 
 
 def runs(site: Site, dispatch_id: str) -> bool:

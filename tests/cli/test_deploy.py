@@ -433,6 +433,8 @@ def test_what_organisations_require(aws: Aws, on_aws: CommandLine) -> None:
     (rule,) = rules["ServerSideEncryptionConfiguration"]["Rules"]
     default = rule["ApplyServerSideEncryptionByDefault"]
     assert default == {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": key}
+    (group,) = aws.client("logs").describe_log_groups(logGroupNamePrefix="strict-")["logGroups"]
+    assert group["kmsKeyId"] == key
     launch = aws.client("ec2").describe_launch_template_versions(
         LaunchTemplateName="strict-batch-instances", Versions=["$Latest"]
     )["LaunchTemplateVersions"][0]["LaunchTemplateData"]
@@ -489,3 +491,81 @@ def test_a_new_stack_on_aws_itself_is_asked_for(aws: Aws, command: CommandLine) 
     assert "eu-west-3 (the environment variable AWS_REGION)" in done.out
     stacks_there = aws.client("cloudformation", "eu-west-3").describe_stacks()["Stacks"]
     assert [s for s in stacks_there if s["StackStatus"] != "DELETE_COMPLETE"] == []
+
+
+def tags_of(aws: Aws, prefix: str) -> dict[str, dict[str, str]]:
+    """The tags of a stack's resources, asked of each service, by logical name."""
+    stack = aws.client("cloudformation").describe_stack_resources(StackName=stack_name(prefix))
+    return {
+        each["LogicalResourceId"]: TAGS[each["ResourceType"]](aws, each["PhysicalResourceId"])
+        for each in stack["StackResources"]
+        if each["ResourceType"] in TAGS
+    }
+
+
+def in_pairs(tags: list[dict[str, str]]) -> dict[str, str]:
+    return {tag["Key"]: tag["Value"] for tag in tags}
+
+
+def of_batch(aws: Aws, arn: str) -> dict[str, str]:
+    return dict(aws.client("batch").list_tags_for_resource(resourceArn=arn)["tags"])
+
+
+def of_ec2(aws: Aws, name: str) -> dict[str, str]:
+    which = [{"Name": "resource-id", "Values": [name]}]
+    return in_pairs(aws.client("ec2").describe_tags(Filters=which)["Tags"])
+
+
+def of_log_group(aws: Aws, name: str) -> dict[str, str]:
+    arn = f"arn:aws:logs:us-east-1:{aws.account}:log-group:{name}"
+    return dict(aws.client("logs").list_tags_for_resource(resourceArn=arn)["tags"])
+
+
+TAGS = {
+    "AWS::S3::Bucket": lambda aws, name: in_pairs(
+        aws.client("s3").get_bucket_tagging(Bucket=name)["TagSet"]
+    ),
+    "AWS::Logs::LogGroup": of_log_group,
+    "AWS::IAM::Role": lambda aws, name: in_pairs(
+        aws.client("iam").list_role_tags(RoleName=name)["Tags"]
+    ),
+    "AWS::IAM::InstanceProfile": lambda aws, name: in_pairs(
+        aws.client("iam").get_instance_profile(InstanceProfileName=name)["InstanceProfile"]["Tags"]
+    ),
+    "AWS::IAM::ManagedPolicy": lambda aws, arn: in_pairs(
+        aws.client("iam").list_policy_tags(PolicyArn=arn)["Tags"]
+    ),
+    "AWS::EC2::SecurityGroup": of_ec2,
+    "AWS::EC2::LaunchTemplate": of_ec2,
+    "AWS::Batch::ComputeEnvironment": of_batch,
+    "AWS::Batch::JobQueue": of_batch,
+    "AWS::Batch::JobDefinition": of_batch,
+}
+
+
+def test_a_tag_reaches_what_is_there_already(aws: Aws, on_aws: CommandLine) -> None:
+    prefix = "tagged"
+    assert on_aws("deploy", "--prefix", prefix, "--gpu").code == 0
+    s3, bucket = aws.client("s3"), on_aws.section()["s3_bucket_name"]
+    s3.put_bucket_tagging(Bucket=bucket, Tagging={"TagSet": [{"Key": "mine", "Value": "1"}]})
+    done = on_aws("deploy", "--prefix", prefix, "--tag", "team=proteins", "--tag", "cost=4711")
+    assert done.code == 0, done.text
+    assert "has not got the tags" not in done.out
+    found = tags_of(aws, prefix)
+    assert len(found) > 10
+    for resource, tags in found.items():
+        assert {"team": "proteins", "cost": "4711"}.items() <= tags.items(), resource
+    assert found["Bucket"]["mine"] == "1"
+    assert on_aws("deploy", "--delete", "--yes", "--prefix", prefix).code == 0
+
+
+def test_quotas_are_compared_with_what_the_stack_will_have(aws: Aws, on_aws: CommandLine) -> None:
+    prefix = "quota"
+    assert on_aws("deploy", "--prefix", prefix, "--max-vcpus", "16", "--spot").code == 0
+    # 16 vCPUs are kept: fewer than the 32 that the account may run, of either kind.
+    done = on_aws("deploy", "--prefix", prefix, "--plan", "--no-spot")
+    assert "Warning: The account's quota" not in done.out, done.out
+    done = on_aws("deploy", "--prefix", prefix, "--plan", "--max-vcpus", "64")
+    assert re.search("Running On-Demand Standard .*, fewer than the 64", done.out)
+    assert re.search("All Standard .* Spot .*, fewer than the 64", done.out)
+    assert on_aws("deploy", "--delete", "--yes", "--prefix", prefix).code == 0

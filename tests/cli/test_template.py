@@ -18,6 +18,7 @@ from cfripper.rules import DEFAULT_RULES
 
 from covalent_awsbatch_plugin.cli.deployment.plan import PARAMETERS, template
 from covalent_awsbatch_plugin.cli.deployment.stack import OUTPUT_KEYS
+from covalent_awsbatch_plugin.cli.deployment.tagging import TAGGERS
 from covalent_awsbatch_plugin.local.services.cloudformation import template as language
 from covalent_awsbatch_plugin.options.table import BY_NAME
 from covalent_awsbatch_plugin.protocol import s3_keys
@@ -74,6 +75,11 @@ def test_cfripper_finds_nothing_that_is_not_explained() -> None:
 
 def test_parameters_are_those_that_deploy_knows(content: dict[str, Any]) -> None:
     assert tuple(content["Parameters"]) == PARAMETERS
+
+
+def test_what_deploy_tags_is_all_but_the_buckets_policy(content: dict[str, Any]) -> None:
+    kinds = {resource["Type"] for resource in content["Resources"].values()}
+    assert kinds - set(TAGGERS) == {"AWS::S3::BucketPolicy"}
 
 
 def test_outputs_are_options_of_the_executor(content: dict[str, Any]) -> None:

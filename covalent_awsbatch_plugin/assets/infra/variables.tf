@@ -90,7 +90,7 @@ variable "permissions_boundary" {
 variable "kms_key" {
   type        = string
   default     = ""
-  description = "ARN of the bucket's KMS key; empty for the keys of S3"
+  description = "ARN of the KMS key of bucket and log group; empty for AWS's own"
 }
 
 variable "instance_tags" {

@@ -5,15 +5,14 @@ AWS Batch never renews the image of an environment by itself.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from ..shared.account import Account
+from ..shared.screen import console
 from .advice import ENVIRONMENT, UPDATE_MINUTES
 from .stack import Resource
 
 
-def refresh_images(account: Account, resources: list[Resource]) -> Iterator[str]:
-    """Start an infrastructure update of each compute environment; yield what was started."""
+def refresh_images(account: Account, resources: list[Resource]) -> None:
+    """Start an infrastructure update of each compute environment, and print that."""
     batch = account.client("batch")
     for resource in resources:
         if resource.kind == ENVIRONMENT and resource.physical:
@@ -25,4 +24,4 @@ def refresh_images(account: Account, resources: list[Resource]) -> Iterator[str]
                     "jobExecutionTimeoutMinutes": UPDATE_MINUTES,
                 },
             )
-            yield f"{resource.name}: new instances will have the newest machine image."
+            console().print(f"{resource.name}: new instances will have the newest machine image.")

@@ -35,14 +35,14 @@ class StackState:
         status: CloudFormation's status.
         reason: Why it is in that status.
         outputs: Its outputs.
-        parameters: The names of its parameters.
+        parameters: Its parameters.
     """
 
     stack_id: str
     status: str
     reason: str
     outputs: Mapping[str, str]
-    parameters: frozenset[str]
+    parameters: Mapping[str, str]
 
     @property
     def busy(self) -> bool:
@@ -86,7 +86,9 @@ def find_stack(account: Account, name: str) -> StackState | None:
         status=described["StackStatus"],
         reason=described.get("StackStatusReason", ""),
         outputs={o["OutputKey"]: o["OutputValue"] for o in described.get("Outputs", ())},
-        parameters=frozenset(p["ParameterKey"] for p in described.get("Parameters", ())),
+        parameters={
+            p["ParameterKey"]: p.get("ParameterValue", "") for p in described.get("Parameters", ())
+        },
     )
 
 
@@ -126,7 +128,7 @@ def follow(account: Account, stack_id: str) -> Iterator[tuple[StackState, list[R
         state = find_stack(account, stack_id)
         if state is None:
             # A deleted stack can be described by its ARN; one that cannot is gone for good.
-            state = StackState(stack_id, "DELETE_COMPLETE", "", {}, frozenset())
+            state = StackState(stack_id, "DELETE_COMPLETE", "", {}, {})
         yield state, resources(account, stack_id)
         if not state.busy and state.status != "REVIEW_IN_PROGRESS":
             return
@@ -182,6 +184,11 @@ def fix_for(reason: str) -> str:
         return (
             "something has that name already, made by hand or by a deployment in another region "
             "or account: delete it, or deploy with another --prefix."
+        )
+    if "kms key does not exist or is not allowed" in lowered:
+        return (
+            "let the service logs.REGION.amazonaws.com use the key in its key policy: "
+            "kms:Encrypt*, kms:Decrypt*, kms:ReEncrypt*, kms:GenerateDataKey* and kms:Describe*."
         )
     if any(words in lowered for words in ("not authorized", "accessdenied", "access denied")):
         return "deploy with credentials (--profile) that may make these resources."

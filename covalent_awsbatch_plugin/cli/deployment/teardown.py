@@ -10,17 +10,16 @@ import click
 
 from ...aws.calls.aws_errors import code_of
 from ...aws.model.description import FINISHED
-from ...protocol import s3_keys
 from ..shared.account import Account
 from ..shared.errors import Refusal
 from ..shared.formats import count
 from ..shared.screen import console
+from . import bucket as bucket_objects
 from . import stack
 from .attachments import Attachment, detach, find_attachments
 from .progress import Progress
 
 UNFINISHED = ("SUBMITTED", "PENDING", "RUNNABLE", "STARTING", "RUNNING")
-OURS = f"{s3_keys.PREFIX}/"
 
 
 @dataclass(frozen=True)
@@ -76,7 +75,7 @@ def delete_deployment(
     if ask:
         click.confirm("Delete it?", abort=True)
     _end_jobs(account, contents)
-    _empty(account, contents)
+    bucket_objects.empty(account, contents.bucket, contents.objects)
     detach(account, contents.attached)
     _delete_stack(account, name, state.stack_id, contents)
     _deregister(account, contents.definition)
@@ -89,28 +88,15 @@ def _contents(account: Account, state: stack.StackState, prefix: str) -> Content
     physical = {r.name: r.physical for r in resources}
     bucket = physical.get("Bucket", "")
     queues = [physical[name] for name in ("JobQueue", "GpuQueue") if physical.get(name)]
-    keys = list(_keys(account, bucket))
+    objects, foreign = bucket_objects.count_objects(account, bucket)
     return Contents(
         bucket=bucket,
         definition=f"{prefix}-batch-jobs",
         jobs=tuple(job for queue in queues for job in _unfinished(account, queue)),
-        objects=sum(key.startswith(OURS) for key in keys),
-        foreign=sum(not key.startswith(OURS) for key in keys),
+        objects=objects,
+        foreign=foreign,
         attached=tuple(find_attachments(account, resources)),
     )
-
-
-def _keys(account: Account, bucket: str) -> Iterator[str]:
-    from botocore.exceptions import ClientError
-
-    if not bucket:
-        return
-    try:
-        for page in account.client("s3").get_paginator("list_objects_v2").paginate(Bucket=bucket):
-            yield from (item["Key"] for item in page.get("Contents", ()))
-    except ClientError as error:
-        if code_of(error) != "NoSuchBucket":
-            raise
 
 
 def _unfinished(account: Account, queue: str) -> Iterator[str]:
@@ -145,22 +131,6 @@ def _end_jobs(account: Account, contents: Contents) -> None:
         account.client("batch").terminate_job(
             jobId=job, reason="The deployment was deleted by 'covalent-awsbatch deploy --delete'."
         )
-
-
-def _empty(account: Account, contents: Contents) -> None:
-    """Delete the plugin's objects; S3 deletes no bucket that holds any."""
-    s3 = account.client("s3")
-    ours = [key for key in _keys(account, contents.bucket) if key.startswith(OURS)]
-    if not ours:
-        return
-    screen = console()
-    screen.print(f"Deleting {count(len(ours), 'object')} in {contents.bucket}.")
-    # It shows on terminals only.
-    with screen.status("") as status:
-        for start in range(0, len(ours), 1000):
-            status.update(f"{start} of {len(ours)} deleted")
-            batch = [{"Key": key} for key in ours[start : start + 1000]]
-            s3.delete_objects(Bucket=contents.bucket, Delete={"Objects": batch, "Quiet": True})
 
 
 def _delete_stack(account: Account, name: str, stack_id: str, contents: Contents) -> None:

@@ -85,7 +85,9 @@ def _remove_bucket_policy(client: Client, name: str) -> None:
 
 def _make_log_group(client: Client, properties: Properties) -> Physical:
     name = properties["LogGroupName"]
-    client("logs").create_log_group(logGroupName=name)
+    key = properties.get("KmsKeyId")
+    encrypted = {"kmsKeyId": key} if key else {}
+    client("logs").create_log_group(logGroupName=name, **encrypted)
     return _change_log_group(client, Physical(name, {}), properties)
 
 
