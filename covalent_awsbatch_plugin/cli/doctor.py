@@ -17,6 +17,7 @@ from .checks.client import bad_keys, check_client, check_configuration
 from .checks.environments import check_machine_images, check_network, check_quotas
 from .checks.finding import PROBLEM, Case, Finding, ok, problem, unknown
 from .checks.image import check_image
+from .checks.key import check_key
 from .checks.loggroup import check_log_group
 from .checks.queue import check_queue
 from .checks.report import show_findings
@@ -33,6 +34,7 @@ Check = Callable[[Case], Iterable[Finding]]
 CHECKS: Mapping[str, Check] = {
     "credentials": check_permissions,
     "bucket": check_bucket,
+    "KMS key": check_key,
     "queue": check_queue,
     "network": check_network,
     "quota": check_quotas,

@@ -74,9 +74,9 @@ class Site:
         """Whether this is the local AWS."""
         return bool(self.options.get("endpoint_url"))
 
-    @property
+    @cached_property
     def options(self) -> dict[str, Any]:
-        """The options that ``deploy`` configured."""
+        """The options that ``deploy`` configured; for after it has."""
         return read_section()
 
     @property

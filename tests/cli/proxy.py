@@ -1,4 +1,4 @@
-"""A proxy before the local AWS that notes every call, and can deny some.
+"""A proxy before the local AWS that notes every call, and can deny some or change their answers.
 
 It speaks for no service: it names a call by the request's signature, headers and path, as AWS
 does, and hands it on.
@@ -11,6 +11,7 @@ import json
 import re
 import threading
 from collections import Counter
+from collections.abc import Callable
 from functools import lru_cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
@@ -30,11 +31,13 @@ class Proxy:
         endpoint_url: Its address.
         calls: The calls that came, as ``service:Operation``.
         denied: The calls that it answers with AccessDenied.
+        changed: By call, how the content of its answer is changed.
     """
 
     def __init__(self, target: str) -> None:
         self.calls: Counter[str] = Counter()
         self.denied: set[str] = set()
+        self.changed: dict[str, Callable[[bytes], bytes]] = {}
         host, port = urlsplit(target).hostname, urlsplit(target).port
         handler = type("Handler", (_Handler,), {"proxy": self, "target": (host, port)})
         self._server = ThreadingHTTPServer(("127.0.0.1", free_port()), handler)
@@ -81,7 +84,7 @@ class _Handler(BaseHTTPRequestHandler):
             headers["Content-Length"] = str(len(body))
         connection.request(self.command, self.path, body=body, headers=headers)
         answer = connection.getresponse()
-        content = answer.read()
+        content = self.proxy.changed.get(call, bytes)(answer.read())
         connection.close()
         self._answer(answer.status, content, dict(answer.getheaders()))
 

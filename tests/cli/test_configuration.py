@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+import threading
 from pathlib import Path
 
 import pytest
@@ -95,6 +96,14 @@ def test_a_broken_file_is_refused_and_left_alone(path: Path, broken: str) -> Non
         with pytest.raises(Refusal, match="not valid TOML"):
             use()
     assert path.read_text("utf-8") == broken
+
+
+def test_a_file_that_is_being_written_is_read_when_it_is_written(path: Path) -> None:
+    path.write_text("", "utf-8")
+    writer = threading.Timer(configuration.LOOK_EVERY, path.write_text, [USERS])
+    writer.start()
+    assert configuration.read_section()["batch_queue"] == "old-queue"
+    writer.join()
 
 
 def test_a_file_that_is_held_is_refused(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

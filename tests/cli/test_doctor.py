@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ import pytest
 from covalent_awsbatch_plugin.options.table import BY_NAME
 
 from .command import Aws, CommandLine
+from .proxy import Proxy
 from .terminal import open_terminal
 
 PREFIX = "sound"
@@ -366,6 +369,117 @@ def image_for_arm(aws: Aws, command: CommandLine) -> Iterator[None]:
     ecr.delete_repository(repositoryName="tasks", force=True)
 
 
+# ---- Broken in what AWS answers
+
+
+def answering(**answers: Callable[[dict[str, Any]], Any]) -> Break:
+    """Change JSON answers of AWS Batch, by operation."""
+
+    def changed(change: Callable[[dict[str, Any]], Any], content: bytes) -> bytes:
+        answer = json.loads(content)
+        change(answer)
+        return json.dumps(answer).encode()
+
+    @contextmanager
+    def broken(aws: Aws, command: CommandLine) -> Iterator[None]:
+        with Proxy(aws.endpoint_url) as proxy:
+            proxy.changed = {
+                f"batch:{name}": partial(changed, change) for name, change in answers.items()
+            }
+            command.configure({**command.section(), "endpoint_url": proxy.endpoint_url})
+            yield
+
+    return broken
+
+
+def invalid(kind: str) -> Callable[[dict[str, Any]], Any]:
+    def change(answer: dict[str, Any]) -> None:
+        for each in answer[kind]:
+            each.update(status="INVALID", statusReason="CLIENT_ERROR - Access denied")
+
+    return change
+
+
+def old_image(answer: dict[str, Any]) -> None:
+    for environment in answer["computeEnvironments"]:
+        image = {"imageType": "ECS_AL2023", "batchImageStatus": "UPDATE_AVAILABLE"}
+        environment["computeResources"]["ec2Configuration"] = [image]
+
+
+@contextmanager
+def no_routes(aws: Aws, command: CommandLine) -> Iterator[None]:
+    """Subnets that are no zone's default ones, in a VPC without a gateway."""
+    with Proxy(aws.endpoint_url) as proxy:
+        proxy.changed["ec2:DescribeSubnets"] = lambda content: content.replace(
+            b"<defaultForAz>true<", b"<defaultForAz>false<"
+        )
+        command.configure({**command.section(), "endpoint_url": proxy.endpoint_url})
+        yield
+
+
+@contextmanager
+def user_of_sso(aws: Aws, command: CommandLine) -> Iterator[None]:
+    """A role with a path, which the caller's ARN lacks, that may do nothing."""
+    iam, name = aws.client("iam"), "AWSReservedSSO_Research_0123456789abcdef"
+    role = {"RoleName": name, "AssumeRolePolicyDocument": "{}"}
+    iam.create_role(**role, Path="/aws-reserved/sso.amazonaws.com/eu-west-1/")
+    caller = f"arn:aws:sts::{ACCOUNT}:assumed-role/{name}/ada@example.org"
+    with Proxy(aws.endpoint_url) as proxy:
+        proxy.changed["sts:GetCallerIdentity"] = lambda content: re.sub(
+            rb"<Arn>.*?</Arn>", f"<Arn>{caller}</Arn>".encode(), content
+        )
+        command.configure({**command.section(), "endpoint_url": proxy.endpoint_url})
+        yield
+    iam.delete_role(RoleName=name)
+
+
+@contextmanager
+def fair_share_queue(aws: Aws, command: CommandLine) -> Iterator[None]:
+    batch, name = aws.client("batch"), f"{PREFIX}-shared"
+    policy = batch.create_scheduling_policy(name=name)["arn"]
+    environments = batch.describe_job_queues(jobQueues=[QUEUE])["jobQueues"][0][
+        "computeEnvironmentOrder"
+    ]
+    batch.create_job_queue(
+        jobQueueName=name,
+        priority=1,
+        state="ENABLED",
+        schedulingPolicyArn=policy,
+        computeEnvironmentOrder=environments,
+    )
+    command.configure({**command.section(), "batch_queue": name})
+    yield
+    batch.update_job_queue(jobQueue=name, state="DISABLED")
+    batch.delete_job_queue(jobQueue=name)
+
+
+def encrypted_with(state: str, *, allowed: bool = True) -> Break:
+    """Encrypt the bucket with a KMS key in a state, which the job role may or may not use."""
+
+    @contextmanager
+    def broken(aws: Aws, _command: CommandLine) -> Iterator[None]:
+        s3, kms, iam = aws.client("s3"), aws.client("kms"), aws.client("iam")
+        before = s3.get_bucket_encryption(Bucket=BUCKET)["ServerSideEncryptionConfiguration"]
+        key = kms.create_key()["KeyMetadata"]["Arn"]
+        if state == "Disabled":
+            kms.disable_key(KeyId=key.rpartition("/")[2])
+        if state == "PendingDeletion":
+            kms.schedule_key_deletion(KeyId=key.rpartition("/")[2])
+        default = {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": f"{key}{'0' * (state == 'none')}"}
+        rule = {"Rules": [{"ApplyServerSideEncryptionByDefault": default}]}
+        s3.put_bucket_encryption(Bucket=BUCKET, ServerSideEncryptionConfiguration=rule)
+        use = {"Effect": "Allow", "Action": "kms:*", "Resource": "*"}
+        document = json.dumps({"Version": "2012-10-17", "Statement": [use]})
+        if allowed:
+            iam.put_role_policy(RoleName=JOB_ROLE, PolicyName="key", PolicyDocument=document)
+        yield
+        if allowed:
+            iam.delete_role_policy(RoleName=JOB_ROLE, PolicyName="key")
+        s3.put_bucket_encryption(Bucket=BUCKET, ServerSideEncryptionConfiguration=before)
+
+    return broken
+
+
 BROKEN: dict[str, tuple[tuple[str, str], str, Break]] = {
     "a value out of bounds": (
         ("configuration", "time_limit"),
@@ -418,6 +532,49 @@ BROKEN: dict[str, tuple[tuple[str, str], str, Break]] = {
         ("compute environment", "GPUs"),
         "--gpu",
         configured(num_gpus=1),
+    ),
+    "environment invalid": (
+        ("compute environment", "valid"),
+        "CLIENT_ERROR - Access denied",
+        answering(DescribeComputeEnvironments=invalid("computeEnvironments")),
+    ),
+    "queue invalid": (
+        ("queue", "valid"),
+        "CLIENT_ERROR - Access denied",
+        answering(DescribeJobQueues=invalid("jobQueues")),
+    ),
+    "warning: machine image outdated": (
+        ("machine image", "newest"),
+        "--refresh",
+        answering(DescribeComputeEnvironments=old_image),
+    ),
+    "subnets without a way out": (("network", "routes"), "NAT gateway", no_routes),
+    "user of SSO without permissions": (
+        ("credentials", "permissions"),
+        "AWSReservedSSO_Research_0123456789abcdef is not allowed: batch:SubmitJob",
+        user_of_sso,
+    ),
+    "fair-share queue without a share": (("queue", "share"), "share_identifier", fair_share_queue),
+    "share for a queue without a policy": (
+        ("queue", "share"),
+        "remove share_identifier",
+        configured(share_identifier="team"),
+    ),
+    "key disabled": (
+        ("KMS key", "enabled"),
+        "aws kms enable-key",
+        encrypted_with("Disabled"),
+    ),
+    "key to be deleted": (
+        ("KMS key", "enabled"),
+        "aws kms cancel-key-deletion",
+        encrypted_with("PendingDeletion"),
+    ),
+    "key not there": (("KMS key", "exists"), "There is no key", encrypted_with("none")),
+    "job role without the key": (
+        ("job role", "permissions"),
+        "kms:GenerateDataKey",
+        encrypted_with("Enabled", allowed=False),
     ),
     "job role not there": (
         ("job role", "exists"),
@@ -478,7 +635,7 @@ def test_what_is_broken_is_found_and_nothing_else(
     wrong = [f for f in without_quotas(found) if f["status"] in ("problem", "warning")]
     assert [(f["area"], f["check"]) for f in wrong] == [expected], wrong
     # The instance types of 'optimal' are AWS Batch's to choose: a size is never known not to fit.
-    kind = "warning" if what.startswith("memory ") else "problem"
+    kind = "warning" if what.startswith(("memory ", "warning: ")) else "problem"
     assert (wrong[0]["status"], code) == (kind, int(kind == "problem"))
     assert words in wrong[0]["found"] + wrong[0]["fix"]
     assert wrong[0]["fix"]

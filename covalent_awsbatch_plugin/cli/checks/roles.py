@@ -13,6 +13,7 @@ from ...protocol import s3_keys
 from ..shared.errors import aws_message
 from .finding import Case, Finding, ok, problem, unknown
 from .image import ecr_repository_arn
+from .key import find_key
 
 ECS = "ecs-tasks.amazonaws.com"
 
@@ -29,7 +30,7 @@ class Need:
 def check_job_role(case: Case) -> Iterator[Finding]:
     """Check the role that a task has."""
     objects = f"{_bucket_arn(case)}/{s3_keys.PREFIX}/x"
-    needs = [Need(("s3:GetObject", "s3:PutObject"), objects)]
+    needs = [Need(("s3:GetObject", "s3:PutObject"), objects), *_key_needs(case)]
     yield from _check_role(case, "job role", "batch_job_role_name", needs)
 
 
@@ -97,7 +98,14 @@ def dispatcher_needs(case: Case) -> list[Need]:
         Need(("s3:GetObject", "s3:PutObject", "s3:DeleteObject"), objects),
         Need(("s3:ListBucket",), _bucket_arn(case)),
         Need(("logs:GetLogEvents",), case.arn("logs", f"log-group:{group}:log-stream:x")),
+        *_key_needs(case),
     ]
+
+
+def _key_needs(case: Case) -> list[Need]:
+    """Return what using the objects' KMS key takes, where they have one."""
+    key = find_key(case)
+    return [Need(("kms:Decrypt", "kms:GenerateDataKey"), key)] if key.startswith("arn:") else []
 
 
 def principal_arn(caller: str) -> str | None:

@@ -30,6 +30,9 @@ EXECUTOR = "awsbatch"
 # Seconds for which another process, such as a starting server, may hold the file.
 LOCK_TIMEOUT = 10
 
+# How often, and after how many seconds each, an empty file is read again.
+LOOKS, LOOK_EVERY = 5, 0.02
+
 
 def read_configuration() -> dict[str, Any]:
     """Return all of Covalent's configuration; nothing where there is no file.
@@ -165,7 +168,7 @@ def _load(path: Path) -> dict[str, Any]:
     import toml
 
     try:
-        text = path.read_text("utf-8")
+        text = _text(path)
     except FileNotFoundError:
         return {}
     except UnicodeDecodeError as error:
@@ -188,6 +191,16 @@ def _load(path: Path) -> dict[str, Any]:
             f"Covalent's configuration {path} is not valid TOML: {error}",
             "correct the file, or move it away: Covalent makes a new one. Nothing was changed.",
         ) from error
+
+
+def _text(path: Path) -> str:
+    """Return what is in the file; Covalent empties it for a moment whenever it writes it."""
+    for _ in range(LOOKS):
+        text = path.read_text("utf-8")
+        if text:
+            break
+        time.sleep(LOOK_EVERY)
+    return text
 
 
 def _literal(value: Any) -> str:
