@@ -21,7 +21,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from covalent_awsbatch_plugin.local.covalent_server import CovalentServer
 
 from .report import Report, masked
-from .site import Site
+from .site import INTERRUPTS, Site
 
 # The smallest types that AWS Batch takes, with two vCPUs each; four of them at most.
 TYPES, MOST_VCPUS = "m5.large,m6i.large,m6a.large,c5.large", 8
@@ -155,7 +155,7 @@ def walk(site: Site, server: CovalentServer, *, keep: bool) -> bool:
     python = f"{sys.version_info.major}.{sys.version_info.minor}"
     day = time.strftime("%Y-%m-%d")
     site.report.title = f"A walk through AWS: {packages}, Python {python}, {day}"
-    for number in (signal.SIGTERM, signal.SIGHUP):
+    for number in INTERRUPTS:
         signal.signal(number, signal.default_int_handler)
     complete = False
     try:
@@ -165,7 +165,7 @@ def walk(site: Site, server: CovalentServer, *, keep: bool) -> bool:
         click.echo("\nInterrupted.")
     finally:
         # Deleting is not interrupted: whoever is impatient would pay for what stays.
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        for number in INTERRUPTS:
             signal.signal(number, signal.SIG_IGN)
         server.stop(keep_home=True)
         clean = keep or clean_up(site)

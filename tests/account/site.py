@@ -7,7 +7,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -19,6 +20,9 @@ from .report import Report
 
 # Seconds that a command has to end after SIGINT.
 GRACE = 20
+
+# What ends the walk.
+INTERRUPTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 Call = Callable[..., "Done"]
 
@@ -105,22 +109,42 @@ class Site:
 
         It is in a session of its own: Ctrl-C reaches the walk alone, which then ends it.
         """
-        begun = time.monotonic()
-        with subprocess.Popen(
-            [sys.executable, "-m", "covalent_awsbatch_plugin.cli", *arguments],
-            env={**os.environ, **self.environment, "COLUMNS": "120", "NO_COLOR": "1"},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-        ) as process:
-            try:
-                out, err = process.communicate(timeout=limit)
-            except BaseException:
+        begun, process = time.monotonic(), None
+        try:
+            # An interrupt while it is started would leave it running.
+            with deferred_interrupts():
+                process = subprocess.Popen(
+                    [sys.executable, "-m", "covalent_awsbatch_plugin.cli", *arguments],
+                    env={**os.environ, **self.environment, "COLUMNS": "120", "NO_COLOR": "1"},
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.PIPE,
+                    text=True,
+                    start_new_session=True,
+                )
+            out, err = process.communicate(timeout=limit)
+        except BaseException:
+            if process:
                 end(process)
-                raise
+            raise
         return Done(process.returncode, out, err, time.monotonic() - begun)
+
+
+@contextmanager
+def deferred_interrupts() -> Iterator[None]:
+    """Raise KeyboardInterrupt at the end of the block, where it is asked for within."""
+    noted: list[int] = []
+    previous = {
+        number: signal.signal(number, lambda number, _frame: noted.append(number))
+        for number in INTERRUPTS
+    }
+    try:
+        yield
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+    if noted and previous[signal.SIGINT] is not signal.SIG_IGN:
+        raise KeyboardInterrupt
 
 
 def end(process: subprocess.Popen[str]) -> None:
@@ -130,3 +154,4 @@ def end(process: subprocess.Popen[str]) -> None:
         process.wait(GRACE)
     except subprocess.TimeoutExpired:
         process.kill()
+        process.wait()

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import boto3
+import psutil
 import pytest
 
 from .facts import FACTS
@@ -78,6 +79,12 @@ def left(access: dict[str, str]) -> list[str]:
     ]
 
 
+def commands(access: dict[str, str]) -> list[list[str]]:
+    """The commands of the walk that still run."""
+    lines = [process.info["cmdline"] or [] for process in psutil.process_iter(["cmdline"])]
+    return [line for line in lines if access["endpoint_url"] in line]
+
+
 def test_the_whole_walk(access: dict[str, str], tmp_path: Path) -> None:
     target = tmp_path / "report.md"
     with start(access, "--yes", "--report", str(target)) as walk:
@@ -117,6 +124,7 @@ def test_a_walk_that_is_interrupted_leaves_nothing(access: dict[str, str], tmp_p
     assert walk.returncode == 1, printed
     assert "Interrupted." in printed
     assert "deploy of a new stack" in target.read_text()
+    assert commands(access) == []
     assert left(access) == []
 
 
