@@ -20,10 +20,12 @@ from .jobs.definitions import Definitions
 from .jobs.endings import Endings
 from .jobs.poller import Poller
 from .jobs.submitter import Submitter, lacks_definition
+from .jobs.terminator import Terminator
 from .loop_local import LoopLocal
 from .model.access import Access
 from .model.job_command import is_made, make, worker_archive
-from .model.task import Running, TaskRequest, cancel_reason, job_spec
+from .model.reason import Reason, cancelled
+from .model.task import Running, TaskRequest, job_spec
 from .objects.storage import Write
 from .objects.transfers import Transfers
 from .shutdown import guard
@@ -46,7 +48,8 @@ class Backend:
         self.definitions = Definitions(self.session)
         self.submitter = Submitter(self.session)
         self.poller = Poller(self.session)
-        self.endings = Endings(self.submitter, self.poller)
+        self.terminator = Terminator(self.session, self.poller.is_running)
+        self.endings = Endings(self.submitter, self.terminator, self.poller)
         self.runs: set[TaskRun] = set()
         self._transfers = Transfers()
         self._buckets: dict[str, Bucket] = {}
@@ -174,17 +177,18 @@ class Backend:
         for run in found:
             run.cancel()
         if job_id and not any(run.job_id == job_id for run in found):
-            return await self._terminate_unknown(job_id, cancel_reason(dispatch_id, node_id))
+            return await self._terminate_unknown(job_id, cancelled(dispatch_id, node_id))
         return bool(found)
 
     def cancel_all(self) -> None:
-        """Cancel every task under way."""
+        """Cancel every task under way: the server stops."""
         for run in self.runs:
+            run.stopping = True
             run.cancel()
 
-    async def _terminate_unknown(self, job_id: str, reason: str) -> bool:
+    async def _terminate_unknown(self, job_id: str, reason: Reason) -> bool:
         try:
-            await self.submitter.terminate(job_id, reason)
+            await self.terminator.terminate(job_id, reason)
         except BatchTaskError as error:
             log.info("AWS Batch: job %s could not be ended: %s", job_id, error)
             return False

@@ -19,7 +19,7 @@ from weakref import WeakSet, ref
 
 log = logging.getLogger("covalent_awsbatch_plugin")
 
-# Seconds for which a stopping server may be held back: at 40 calls a second, 600 jobs.
+# Seconds for which a stopping server may be held back: time to end 3,000 jobs, fifty with a call.
 PATIENCE = 15.0
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
@@ -95,8 +95,8 @@ class _Guard:
             await asyncio.wait_for(self._stop(), PATIENCE)
         except asyncio.TimeoutError:
             log.warning(
-                "AWS Batch: %d jobs could not be ended before the server stopped, and go on. "
-                "'covalent-awsbatch reap' ends them.",
+                "AWS Batch: %d jobs were not ended before the server stopped, and go on. "
+                "'covalent-awsbatch reap' on this host lists and ends them.",
                 self._remaining(),
             )
         finally:

@@ -19,7 +19,8 @@ from .jobs.endings import Endings, Unwanted
 from .jobs.logs import with_logs
 from .jobs.poller import End, Poller
 from .model.description import JobDescription
-from .model.task import Cancelled, Running, Settled, TaskRequest, cancel_reason
+from .model.reason import Reason, cancelled, server_stopped
+from .model.task import Cancelled, Running, Settled, TaskRequest
 from .objects.storage import Write
 
 log = logging.getLogger("covalent_awsbatch_plugin")
@@ -57,10 +58,14 @@ class TaskRun(Running):
     Args:
         backend: What the tasks of an identity share.
         request: The task and its job.
+
+    Attributes:
+        stopping: Whether it is cancelled because the server stops.
     """
 
     def __init__(self, backend: Shared, request: TaskRequest) -> None:
         super().__init__()
+        self.stopping = False
         self.request = request
         self._backend = backend
         self._bucket = backend.bucket(request.bucket)
@@ -203,18 +208,19 @@ class TaskRun(Running):
 
     async def _give_up(self, stop: BaseException) -> None:
         """End the job in the background, and delete the objects after it; wait a moment for it."""
-        stopping = isinstance(stop, asyncio.CancelledError)
-        reason = cancel_reason(self.request.dispatch_id, self.request.node_id)
-        if stopping:
-            reason = f"{reason}: the Covalent server stopped"
-        elif not isinstance(stop, Cancelled):
-            reason = f"Covalent cannot watch the job: {type(stop).__name__}"
+        stopping = self.stopping or isinstance(stop, asyncio.CancelledError)
+        node = self.request.dispatch_id, self.request.node_id
+        reason = server_stopped(*node) if stopping else cancelled(*node)
+        if not stopping and not isinstance(stop, Cancelled):
+            reason = Reason(f"Covalent cannot watch the job: {type(stop).__name__}")
         # A submission that still waits for its slot is not made.
         self.cancel()
         accepted = self._backend.endings.begin(
             Unwanted(self, reason, self.request.poll_freq, self._given_up)
         )
-        patience = SHUTDOWN_PATIENCE if stopping else CANCEL_PATIENCE
+        patience = (
+            SHUTDOWN_PATIENCE if isinstance(stop, asyncio.CancelledError) else CANCEL_PATIENCE
+        )
         await asyncio.wait({accepted}, timeout=patience)
 
     def _given_up(self, job_id: str) -> None:
@@ -228,7 +234,7 @@ class TaskRun(Running):
     def _end_job(self, reason: str) -> None:
         """End a job whose task has ended, in the background."""
         self._backend.endings.begin(
-            Unwanted(self, reason, self.request.poll_freq, self._left_over)
+            Unwanted(self, Reason(reason), self.request.poll_freq, self._left_over)
         )
 
     def _left_over(self, job_id: str) -> None:

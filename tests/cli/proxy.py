@@ -131,7 +131,9 @@ def _operation(
     if service == "s3":
         return _s3_operation(method, path)
     if service == "batch":
-        return _batch_operations().get((method, urlsplit(path).path), "TagResource")
+        name = _batch_operations().get((method, urlsplit(path).path), "TagResource")
+        # There is no action of this name: AWS asks for that of each job.
+        return "TerminateJob" if name == "TerminateJobs" else name
     return parse_qs(body.decode("utf-8", "replace")).get("Action", ["unknown"])[0]
 
 

@@ -18,6 +18,7 @@ from tests.fake_aws.validation import check_definition, check_share, check_submi
 
 REASON_LIMIT = 255
 DESCRIBE_LIMIT = 100
+TERMINATE_LIMIT = 50
 NO_TYPE = (
     "MISCONFIGURATION:JOB_RESOURCE_REQUIREMENT - The job resource requirement (vCPU/memory/GPU) "
     "is higher than that can be met by the CE(s) attached to the job queue."
@@ -42,6 +43,7 @@ class Batch:
         scaling_seconds: How long a job is reported as one that can never start, while its compute
             environment scales up from zero.
         missing_roles: ARNs of roles that ECS cannot assume.
+        protected: Ids of jobs that TerminateJobs may not end.
         ends_with_container: Whether a running job that is terminated ends when its script does.
     """
 
@@ -54,6 +56,7 @@ class Batch:
         self.scaling_seconds = 0.0
         self.missing_roles: set[str] = set()
         self.fair_share: set[str] = set()
+        self.protected: set[str] = set()
         self.ends_with_container = False
         self.jobs: dict[str, Job] = {}
         self.definitions: dict[str, list[Definition]] = {}
@@ -165,6 +168,21 @@ class Batch:
         if job is not None:
             self._terminate(job, params["reason"])
         return {}
+
+    def terminate_jobs(self, params: dict[str, Any]) -> dict[str, Any]:
+        """End fifty jobs at most; those that are not known count as ended."""
+        if not 1 <= len(params["jobs"]) <= TERMINATE_LIMIT:
+            raise client_error(f"jobs must hold 1 to {TERMINATE_LIMIT} ids")
+        errors = [
+            {"job": job_id, "code": "AccessDenied", "message": "not authorized"}
+            for job_id in params["jobs"]
+            if job_id in self.protected
+        ]
+        ended = [job_id for job_id in params["jobs"] if job_id not in self.protected]
+        for job_id in ended:
+            if job_id in self.jobs:
+                self.terminate_job({"jobId": job_id, "reason": params["reason"]})
+        return {"successful": ended, "errors": errors}
 
     def cancel_job(self, params: dict[str, Any]) -> dict[str, Any]:
         job = self._ending(params)

@@ -31,6 +31,7 @@ BATCH_OPERATIONS = (
     "DescribeJobs",
     "ListJobs",
     "TerminateJob",
+    "TerminateJobs",
     "CancelJob",
     "DescribeJobQueues",
 )

@@ -158,6 +158,15 @@ class Session:
         work = _Work(service, operation, params, attempt, patience)
         return await self._persist(work, once, wait)
 
+    async def offers(self, service: str, operation: str) -> bool:
+        """Return whether this release of the AWS SDK knows an operation.
+
+        Raises:
+            CredentialsFailed: There are no credentials to make a client with.
+        """
+        async with self._clients.use(service) as client:
+            return hasattr(client, operation)
+
     async def transfer(
         self,
         operation: str,

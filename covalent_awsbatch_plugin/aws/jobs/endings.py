@@ -15,9 +15,11 @@ from dataclasses import dataclass
 
 from ...errors import BatchTaskError
 from ..model.description import JobDescription
+from ..model.reason import Reason
 from ..model.task import Running
 from .poller import Poller
 from .submitter import Submitter
+from .terminator import Terminator
 
 log = logging.getLogger("covalent_awsbatch_plugin")
 
@@ -41,7 +43,7 @@ class Unwanted:
     """
 
     running: Running
-    reason: str
+    reason: Reason
     poll_freq: float
     finished: Callable[[str], None]
 
@@ -49,8 +51,9 @@ class Unwanted:
 class Endings:
     """The jobs that are being ended."""
 
-    def __init__(self, submitter: Submitter, poller: Poller) -> None:
+    def __init__(self, submitter: Submitter, terminator: Terminator, poller: Poller) -> None:
         self._submitter = submitter
+        self._terminator = terminator
         self._poller = poller
         self._tasks: set[asyncio.Task[None]] = set()
         self._unaccepted: set[asyncio.Future[None]] = set()
@@ -125,7 +128,7 @@ class Endings:
         job_id = job.running.job_id or await self._submitted(job.running)
         if job_id:
             job.running.job_id = job_id
-            await self._submitter.terminate(job_id, job.reason)
+            await self._terminator.terminate(job_id, job.reason)
         return job_id
 
     async def _submitted(self, running: Running) -> str:

@@ -21,7 +21,7 @@ from typing import Any
 from ...errors import BatchTaskError
 from ..calls.patience import FOREVER
 from ..calls.session import Session
-from ..model.description import JobDescription, parse_job
+from ..model.description import RUNNING, STARTING, JobDescription, parse_job
 from .arrivals import Arrived
 from .misconfiguration import Misconfigured
 from .poll_schedule import Schedule, Seen, never
@@ -132,6 +132,11 @@ class Poller:
         """Return how many attempts of a watched job had ended when it was last described."""
         watch = self._schedule.watches.get(job_id)
         return watch.attempts if watch else 0
+
+    def is_running(self, job_id: str) -> bool:
+        """Return whether a watched job ran when it was last described."""
+        watch = self._schedule.watches.get(job_id)
+        return watch is not None and watch.status in (STARTING, RUNNING)
 
     async def close(self) -> None:
         """Stop polling."""

@@ -14,7 +14,7 @@ from ...errors import AWSUnavailable, BatchTaskError
 from ..calls.patience import PATIENCE
 from ..calls.rate_limits import backoff
 from ..calls.session import FateUnknown, Session, Wait, just_wait
-from ..model.submission import REASON_LIMIT, JobSpec, submit_request
+from ..model.submission import JobSpec, submit_request
 
 log = logging.getLogger("covalent_awsbatch_plugin")
 
@@ -26,7 +26,7 @@ LISTING_PATIENCE = 3.0
 
 
 class Submitter:
-    """Submits and ends jobs."""
+    """Submits jobs."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
@@ -101,15 +101,6 @@ class Submitter:
             if loop.time() > until:
                 return None
             await asyncio.sleep(1.0)
-
-    async def terminate(self, job_id: str, reason: str) -> None:
-        """End a job, whatever its status; one that has ended is left as it is.
-
-        Raises:
-            AWSError: AWS refused it, as for an id that it does not know.
-        """
-        params: dict[str, Any] = {"jobId": job_id, "reason": reason[:REASON_LIMIT]}
-        await self._session.call("batch", "terminate_job", **params)
 
 
 def lacks_definition(error: BatchTaskError) -> bool:

@@ -226,12 +226,6 @@ def job_spec(request: TaskRequest, identity: Identity) -> JobSpec:
     )
 
 
-def cancel_reason(dispatch_id: str, node_id: int) -> str:
-    """Return the reason that AWS shows for a cancelled job."""
-    node = s3_keys.safe_name(node_id)
-    return f"{CANCELLED} dispatch {s3_keys.safe_name(dispatch_id)}, node {node}"
-
-
 def was_cancelled(job: JobDescription | None) -> bool:
     """Return whether Covalent had a job ended, perhaps through another node's executor."""
     return job is not None and job.status_reason.startswith(CANCELLED)

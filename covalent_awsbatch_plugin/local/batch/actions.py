@@ -27,6 +27,7 @@ class Jobs:
             "DescribeJobs": self.describe,
             "ListJobs": self.list,
             "TerminateJob": self.terminate,
+            "TerminateJobs": self.terminate_many,
             "CancelJob": self.cancel,
         }
 
@@ -119,6 +120,13 @@ class Jobs:
     def terminate(self, region: Region, request: Json) -> Json:
         """Handle TerminateJob; a job that is not there, or has ended, is no error."""
         return self._end(region, request, cancel=False)
+
+    def terminate_many(self, region: Region, request: Json) -> Json:
+        """Handle TerminateJobs: each of fifty jobs as TerminateJob does."""
+        wanted = limits.check_ids(request.get("jobs"), limits.MOST_TERMINATED)
+        for job_id in wanted:
+            self.terminate(region, {"jobId": job_id, "reason": request.get("reason")})
+        return {"successful": wanted, "errors": []}
 
     def cancel(self, region: Region, request: Json) -> Json:
         """Handle CancelJob."""

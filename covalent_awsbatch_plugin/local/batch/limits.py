@@ -17,6 +17,7 @@ DEFINITION_BYTES = 24 * 1024
 OVERRIDES_CHARACTERS = 8192
 REASON_CHARACTERS = 255
 DESCRIBED_JOBS = 100
+MOST_TERMINATED = 50
 PAGE = 100
 LEAST_TIMEOUT = 60
 LEAST_MEMORY = 4
@@ -107,16 +108,18 @@ def check_filters(filters: Sequence[Mapping[str, Any]]) -> None:
         raise ClientError("Only one filter can be used at a time")
 
 
-def check_ids(ids: Any) -> list[str]:
-    """Return the ids that DescribeJobs was given.
+def check_ids(ids: Any, most: int = DESCRIBED_JOBS) -> list[str]:
+    """Return the ids that DescribeJobs or TerminateJobs was given.
+
+    Args:
+        ids: The ids.
+        most: How many it takes.
 
     Raises:
         ClientError: There are none, or too many.
     """
-    if not ids or len(ids) > DESCRIBED_JOBS:
-        raise ClientError(
-            f"Number of jobs must be between 1 and {DESCRIBED_JOBS}, was {len(ids or ())}"
-        )
+    if not ids or len(ids) > most:
+        raise ClientError(f"Number of jobs must be between 1 and {most}, was {len(ids or ())}")
     return list(ids)
 
 

@@ -19,7 +19,7 @@ _BATCH = (
     "CancelJob CreateComputeEnvironment CreateJobQueue DeleteComputeEnvironment DeleteJobQueue "
     "DeregisterJobDefinition DescribeComputeEnvironments DescribeJobDefinitions DescribeJobQueues "
     "DescribeJobs GetJobQueueSnapshot ListJobs RegisterJobDefinition SubmitJob TerminateJob "
-    "UpdateComputeEnvironment UpdateJobQueue"
+    "TerminateJobs UpdateComputeEnvironment UpdateJobQueue"
 )
 _BATCH_PATHS = {f"/v1/{name.lower()}": name for name in _BATCH.split()}
 
