@@ -12,6 +12,7 @@ ROOT = Path(__file__).parents[1]
 CACHE = ROOT / "benchmarks" / ".cache"
 RESULTS = ROOT / "docs" / "_static" / "benchmarks.json"
 PAGE = ROOT / "docs" / "benchmarks.md"
+README = ROOT / "README.md"
 PLOT = ROOT / "docs" / "_static" / "benchmarks.svg"
 
 OLD_RELEASE = "covalent-awsbatch-plugin==0.42.0"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,6 @@ from rich.table import Table
 
 from benchmarks import places
 from benchmarks.figures import (
-    SUBMITS_A_SECOND,
     Figure,
     Measured,
     bytes_up,
@@ -25,7 +24,7 @@ from benchmarks.figures import (
 )
 from benchmarks.runs import MB, OLD, OURS
 
-HEADINGS = ("work", "0.42", "ours", "ours / 0.42", "limit", "ours / limit", "target", "held")
+HEADINGS = ("work", "0.42", "ours", "ours / 0.42", "limit", "ours / limit", "target", "")
 
 INTRODUCTION = """\
 # Benchmarks
@@ -46,24 +45,34 @@ LEGEND = """\
 calls that every task needs. Release 0.42 was measured with 100 tasks at most. A line for 1,000
 tasks repeats its figure for 100: a figure a task unchanged, a total (memory, registrations) times
 ten.
+"""
 
+# What the figures of a part mean.
+NOTES = {
+    "private": """\
 - *Payload* is what Covalent hands over: the base64 of a pickle of 100 MB, both as argument and as
-  result. The baseline is a process that has run one small task.
-- The share of `import covalent` is taken without the garbage collector.
+  result. The baseline is a process that has run one small task.""",
+    "imports": """\
+- The share of `import covalent` is taken without the garbage collector.""",
+    "worker": """\
 - The worker's start is that of a real process, up to the task's function; its limit is a Python
-  that does nothing.
+  that does nothing.""",
+    "containers": """\
 - The start of containers is measured by the task's function, from the start of the container's
   first process; processor time is that of all processes in it. The bare image has a Python and
   pip. The jobs in the bare and in the full image reach no package index. `DepsPip` installs
   scikit-learn from an index near by. *Later* is the last of 20 electrons of a dispatch, and the
-  second job that imports Covalent.
+  second job that imports Covalent.""",
+    "fanout": """\
 - The fan-out is 100 wide, of instant jobs, through a real Covalent server; beside it stands an
-  executor that only makes the two calls to Covalent's database that its protocol needs.
+  executor that only makes the two calls to Covalent's database that its protocol needs.""",
+    "ends": """\
 - Where jobs take a minute, `poll_freq` is 10, its default. The end of a job is when its container
-  has stopped, after its outcome was stored.
+  has stopped, after its outcome was stored. All calls count, the listing of the bucket too.""",
+    "waiting": """\
 - 5,000 jobs are looked at a hundred at a time, at 4.9 calls a second: each of them every 10.2 s,
-  at a `poll_freq` of 10.
-"""
+  at a `poll_freq` of 10.""",
+}
 
 DETAILS = """\
 Calls and bytes count everything, credentials check, clean-up and first use included. *Longest
@@ -77,10 +86,9 @@ While {count:,} tasks wait, nothing waits longer for the event loop than {waitin
 but of what is used, and none that the collector has to follow of jobs that go on, so that it
 hardly ever has reason to search.
 
-While the tasks are being submitted, which takes {submit:.0f} s at SubmitJob's rate, the loop was
-blocked for up to {longest:.0f} ms, {busy:.0f} ms without the collector, which searches all of the
-server's memory whenever that has grown by a quarter: only `gc.freeze()` would spare it Covalent's
-objects, and that is a decision for the whole process, which is its owner's to make.
+While the tasks are being submitted, the loop was blocked for up to {longest:.0f} ms, {busy:.0f} ms
+without the collector, which searches Covalent's objects too unless the process's owner calls
+`gc.freeze()`.
 """
 
 
@@ -92,10 +100,17 @@ def show(measured: Measured) -> None:
     Console(width=150).print(table)
 
 
-def write(measured: Measured) -> None:
-    """Write the page and the plot."""
-    places.PAGE.write_text("\n".join(_page(measured)))
-    _plot(measured, places.PLOT)
+def write(measured: Measured, parts: Sequence[str]) -> None:
+    """Write the page and the plot.
+
+    Args:
+        measured: What was measured.
+        parts: The names of all that could be.
+    """
+    missing = [part for part in parts if not measured.get(part)]
+    places.PAGE.write_text("\n".join(_page(measured, missing)))
+    if "tasks" in measured:
+        _plot(measured, places.PLOT)
 
 
 def machine() -> str:
@@ -106,23 +121,32 @@ def machine() -> str:
     return f"{os.cpu_count()} cores ({platform.machine()}), Python {python}, {versions}"
 
 
-def _page(measured: Measured) -> Iterator[str]:
+def _page(measured: Measured, missing: Sequence[str]) -> Iterator[str]:
     found = figures(measured)
     yield INTRODUCTION
     yield f"Measured on {measured['machine']}.\n"
     yield "## Targets\n"
     yield from _markdown(HEADINGS, map(_cells, found))
     yield f"\n{LEGEND}"
+    yield from (note for part, note in NOTES.items() if measured.get(part))
+    yield ""
     yield _missed(found)
-    yield "![Wall and CPU time by number of tasks](_static/benchmarks.svg)\n"
+    if missing:
+        yield f"Not measured this time: {', '.join(missing)}.\n"
     if "waiting" in measured:
         yield "## What blocks the event loop\n"
         yield _blocks(measured["waiting"][OURS])
+    if "tasks" in measured:
+        yield from _every_run(measured["tasks"])
+
+
+def _every_run(tasks: Measured) -> Iterator[str]:
     yield "## Every run\n"
+    yield "![Wall and CPU time by number of tasks](_static/benchmarks.svg)\n"
     yield DETAILS
-    yield from _markdown(("tasks", "release", *RUN_COLUMNS), _runs(measured["tasks"]))
+    yield from _markdown(("tasks", "release", *RUN_COLUMNS), _runs(tasks))
     yield "\n## Calls by kind\n"
-    yield from _markdown(("operation", *_columns(measured["tasks"])), _kinds(measured["tasks"]))
+    yield from _markdown(("operation", *_columns(tasks)), _kinds(tasks))
     yield ""
 
 
@@ -132,7 +156,6 @@ def _blocks(run: Any) -> str:
         count=run["jobs"],
         waiting=run["longest_block"] * 1000,
         idle=run["longest_block_but_for_gc"] * 1000,
-        submit=run["jobs"] / SUBMITS_A_SECOND,
         longest=submitting["longest_block"] * 1000,
         busy=submitting["longest_block_but_for_gc"] * 1000,
     )
@@ -158,7 +181,7 @@ def _cells(figure: Figure) -> tuple[str, ...]:
         formatted(figure.limit),
         ratio(figure.limit),
         formatted(figure.target),
-        "yes" if figure.held else "**no**",
+        "held" if figure.held else "**missed**",
     )
 
 

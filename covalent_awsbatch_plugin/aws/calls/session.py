@@ -219,7 +219,9 @@ class Session:
                     raise self._final(error, kind, work) from error
                 if kind is Kind.THROTTLED:
                     limiter.refused(loop.time())
-                self._log_trouble(work.name, kind, error)
+                if failures or kind is not Kind.EXPIRED:
+                    # Keys that are renewed every hour are no trouble.
+                    self._log_trouble(work.name, kind, error)
             else:
                 self._log_recovery(work.name)
                 self._succeeded.add(work.name)
