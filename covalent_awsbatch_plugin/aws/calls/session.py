@@ -219,9 +219,7 @@ class Session:
                     raise self._final(error, kind, work) from error
                 if kind is Kind.THROTTLED:
                     limiter.refused(loop.time())
-                if failures or kind is not Kind.EXPIRED:
-                    # Keys that are renewed every hour are no trouble.
-                    self._log_trouble(work.name, kind, error)
+                self._log_trouble(work.name, kind, error, failures)
             else:
                 self._log_recovery(work.name)
                 self._succeeded.add(work.name)
@@ -288,8 +286,10 @@ class Session:
 
     # ---- The server's log
 
-    def _log_trouble(self, name: str, kind: Kind, error: Exception) -> None:
-        if name not in self._troubled:
+    def _log_trouble(self, name: str, kind: Kind, error: Exception, failures: int) -> None:
+        # Keys that are renewed every hour are no trouble.
+        renewed = kind is Kind.EXPIRED and not failures
+        if name not in self._troubled and not renewed:
             self._troubled.add(name)
             log.warning(
                 "AWS Batch: %s fails (%s) and is retried; tasks wait, and jobs go on. What to do: "
