@@ -46,7 +46,7 @@ class Size:
 
 FULL = Size(
     old_tasks=(1, 10, 100),
-    our_tasks=(1, 10, 100, 1000, 5000),
+    our_tasks=(1, 10, 100, 1000),
     shared_by=20,
     payload=20 * MB,
     times=9,

@@ -334,6 +334,10 @@ async def test_whatever_a_helper_does_is_explained(fault: str, machine: Machine)
         await executor._validate_credentials()
     assert caught.value.advice
     assert caught.value.__cause__ is None or caught.value.__cause__ is not caught.value
+    with pytest.raises(CredentialsFailed, match=cause) as caught:
+        # Which first has to ask who we are.
+        await Session(executor.access).call("s3", "list_buckets", owned=True)
+    assert caught.value.__cause__ is not caught.value
 
 
 @pytest.mark.parametrize("name", ["AWS_PROFILE", "AWS_DEFAULT_PROFILE"])

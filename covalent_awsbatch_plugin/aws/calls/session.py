@@ -12,7 +12,7 @@ import logging
 from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NoReturn, TypeVar
 
 from ...errors import BatchTaskError
 from ..model.access import Access, Identity
@@ -216,7 +216,7 @@ class Session:
                     raise FateUnknown(f"{work.name}: {code_of(error)}") from error
                 over = loop.time() - start > self._patience(kind, work)
                 if over and not await self._has_other_keys(kind, generation):
-                    raise self._final(error, kind, work) from error
+                    _raise_for_user(error, kind, work)
                 if kind is Kind.THROTTLED:
                     limiter.refused(loop.time())
                 self._log_trouble(work.name, kind, error, failures)
@@ -251,15 +251,6 @@ class Session:
     def _patience(self, kind: Kind, work: _Work[Any]) -> float:
         history = History(self._succeeded, other_keys=bool(self._clients.generation))
         return patience_with(kind, work.name, work.patience, history)
-
-    @staticmethod
-    def _final(error: Exception, kind: Kind, work: _Work[Any]) -> Exception:
-        if isinstance(error, BatchTaskError):
-            return error
-        missing = kind is Kind.MISSING and code_of(error) in ("NoSuchKey", "404")
-        if work.service == "s3" and missing:
-            return ObjectMissing(work.params.get("Key", ""))
-        return translate(error, kind, work.service, work.operation, work.params)
 
     async def _attempt(
         self, service: str, operation: str, params: dict[str, Any]
@@ -318,3 +309,14 @@ class _Work(Generic[T]):
     @property
     def name(self) -> str:
         return f"{self.service}:{self.operation}"
+
+
+def _raise_for_user(error: Exception, kind: Kind, work: _Work[Any]) -> NoReturn:
+    """Raise the error that the user can act on, for a call that is not retried any more."""
+    if isinstance(error, BatchTaskError):
+        # The call that it needed first, for our identity, has raised it already.
+        raise error
+    missing = kind is Kind.MISSING and code_of(error) in ("NoSuchKey", "404")
+    if work.service == "s3" and missing:
+        raise ObjectMissing(work.params.get("Key", "")) from error
+    raise translate(error, kind, work.service, work.operation, work.params) from error
