@@ -8,6 +8,8 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from . import service_model
+
 # Returns what is wrong with a value of the right type, or nothing.
 Check = Callable[[Any], str | None]
 
@@ -20,36 +22,15 @@ TABLE_BYTES = 16 * 1024
 # Tags may hold letters and digits of any language, and these.
 _TAG_TEXT = re.compile(r"[\w\s.:/=+@-]*")
 
-# The members of Batch's ContainerProperties, and of them those that the plugin sets itself.
-CONTAINER_PROPERTIES = frozenset(
-    [
-        "command",
-        "enableExecuteCommand",
-        "environment",
-        "ephemeralStorage",
-        "executionRoleArn",
-        "fargatePlatformConfiguration",
-        "image",
-        "instanceType",
-        "jobRoleArn",
-        "linuxParameters",
-        "logConfiguration",
-        "memory",
-        "mountPoints",
-        "networkConfiguration",
-        "privileged",
-        "readonlyRootFilesystem",
-        "repositoryCredentials",
-        "resourceRequirements",
-        "runtimePlatform",
-        "secrets",
-        "ulimits",
-        "user",
-        "vcpus",
-        "volumes",
-    ]
-)
+# The container properties that the plugin sets itself, and those that jobs on EC2 cannot have.
 TAKEN = frozenset({"command", "vcpus", "memory", "resourceRequirements"})
+NOT_ON_EC2 = frozenset({"fargatePlatformConfiguration", "instanceType", "networkConfiguration"})
+
+# Names of images and roles, which options have too.
+IMAGE = r"[\w./:@#-]{1,255}"
+ROLE_NAME = r"(?:[\w+=,.@-]+/){0,32}[\w+=,.@-]{1,64}"
+ROLE_ARN = rf"arn:aws[\w-]*:iam::\d{{12}}:role/{ROLE_NAME}"
+_NAMES = {"image": IMAGE, "jobRoleArn": ROLE_ARN, "executionRoleArn": ROLE_ARN}
 
 # Beginnings and ends of bucket names that S3 keeps for itself.
 _BUCKET_BEGINNINGS = ("xn--", "sthree-", "amzn-s3-demo-")
@@ -135,19 +116,35 @@ def container_properties(value: dict[str, Any]) -> str | None:
     """Check that these are properties of Batch's, and none of the plugin's own."""
     if taken := TAKEN & set(value):
         return f"must not set {_listed(taken)}: the plugin sets them itself"
-    if unknown := set(value) - CONTAINER_PROPERTIES:
-        return f"must be container properties as Batch names them, not {_listed(unknown)}"
-    try:
-        variables = {pair["name"]: pair.get("value", "") for pair in value.get("environment", ())}
-    except (KeyError, TypeError, AttributeError):
-        return "must have an environment in Batch's form: [{'name': ..., 'value': ...}]"
-    return environment(variables) or _size(value)
+    if elsewhere := NOT_ON_EC2 & set(value):
+        return f"must not set {_listed(elsewhere)}: Batch refuses it for jobs on EC2"
+    return _size(value) or (_violation(value) if value else None)
+
+
+def _violation(value: Mapping[str, Any]) -> str | None:
+    """Return what AWS would refuse of container properties."""
+    shape = service_model.service("batch").shape_for("ContainerProperties")
+    if isinstance(log := value.get("logConfiguration"), Mapping):
+        # What is not set of it is the plugin's.
+        value = {**value, "logConfiguration": {"logDriver": "awslogs", **log}}
+    for found in service_model.violations(value, shape):
+        return found
+    variables = {
+        pair.get("name", ""): pair.get("value", "") for pair in value.get("environment", ())
+    }
+    swappiness = value.get("linuxParameters", {}).get("swappiness", 0)
+    if not 0 <= swappiness <= 100:
+        return "must have 0 to 100 for linuxParameters.swappiness"
+    for name, pattern in _NAMES.items():
+        if name in value and not re.fullmatch(pattern, value[name], re.ASCII):
+            return f"must have {name} in the form that AWS takes"
+    return environment(variables)
 
 
 def _size(value: Mapping[str, Any]) -> str | None:
     try:
         size = len(json.dumps(value, allow_nan=False))
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, RecursionError):
         return "must be of numbers, texts, lists and tables"
     return None if size <= TABLE_BYTES else f"must be at most {TABLE_BYTES} bytes as JSON"
 
@@ -174,6 +171,12 @@ def conflicts(values: Mapping[str, Any]) -> list[str]:
     found = []
     if values["s3_kms_key_id"] and not values["s3_encryption"].startswith("aws:kms"):
         found.append("s3_kms_key_id needs s3_encryption to be 'aws:kms' or 'aws:kms:dsse'")
+    together = [values[name] for name in ("environment", "container_properties", "tags")]
+    if len(json.dumps(together)) > TABLE_BYTES:
+        found.append(
+            f"environment, container_properties and tags must be at most {TABLE_BYTES} bytes "
+            "together as JSON, as they share a job definition"
+        )
     if values["scheduling_priority"] and not values["share_identifier"]:
         found.append("scheduling_priority needs a share_identifier")
     return found

@@ -11,6 +11,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from .bounds import (
+    IMAGE,
+    LARGEST,
+    ROLE_ARN,
+    ROLE_NAME,
     Check,
     between,
     bucket,
@@ -55,8 +59,7 @@ class Option:
 
 
 _NAME = r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}"
-_ROLE_NAME = r"(?:[\w+=,.@-]+/){0,32}[\w+=,.@-]{1,64}"
-_ROLE = rf"{_ROLE_NAME}|arn:aws[\w-]*:iam::\d{{12}}:role/{_ROLE_NAME}"
+_ROLE = f"{ROLE_NAME}|{ROLE_ARN}"
 _KMS_KEY = r"|[A-Za-z0-9][\w-]{0,127}|alias/[\w/-]{1,250}|arn:aws[\w-]*:kms:[\w-]+:\d{12}:"
 _KMS_KEY += r"(?:key|alias)/[\w/-]{1,250}"
 _QUEUE = rf"{_NAME}|arn:aws[\w-]*:batch:[\w-]+:\d{{12}}:job-queue/{_NAME}"
@@ -144,7 +147,7 @@ OPTIONS: tuple[Option, ...] = (
         3.75,
         "Memory of the task in GB (1 GB is 1024 MiB here, as in release 0.42).",
         "at least 4 MiB (0.00390625)",
-        between(4 / 1024),
+        between(4 / 1024, LARGEST // 1024),
     ),
     Option("num_gpus", int, 0, "Number of GPUs of the task.", "at least 0", between(0)),
     Option(
@@ -184,7 +187,7 @@ OPTIONS: tuple[Option, ...] = (
         "",
         "Image of the job. Any with the workflow's Python minor version serves, without any "
         "package. Empty: the official slim Python image.",
-        check=matches(r"[\w./:@#-]{0,255}", "must be an image's name"),
+        check=matches(f"|{IMAGE}", "must be an image's name"),
     ),
     Option(
         "batch_job_definition_name",

@@ -15,6 +15,11 @@ from tests.fake_aws.errors import ApiError, client_error
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}")
 ROLE_ARN = re.compile(r"arn:aws[a-z-]*:iam::\d{12}:role/[\w+=,.@/-]{1,512}")
+IMAGE = re.compile(r"[\w./:@#-]{1,255}", re.ASCII)
+QUEUE = re.compile(rf"(arn:aws[a-z-]*:batch:[a-z0-9-]+:\d{{12}}:job-queue/)?{NAME.pattern}")
+NOT_ON_EC2 = ("fargatePlatformConfiguration", "instanceType", "networkConfiguration")
+HIGHEST_PRIORITY = 9999
+TAG_TEXT = re.compile(r"[\w\s.:/=+@-]*")
 EXIT_REASON = re.compile(r"[A-Za-z0-9.:\s]{0,511}\*?")
 EXIT_CODE = re.compile(r"\d{1,511}\*?|\*")
 RESERVED_VARIABLE = "AWS_BATCH"
@@ -98,6 +103,8 @@ def check_name(what: str, name: str) -> None:
 
 def check_tags(tags: dict[str, str]) -> None:
     """Refuse tags beyond AWS's limits."""
+    if any(not TAG_TEXT.fullmatch(part) for pair in tags.items() for part in pair):
+        raise client_error("Tags may have letters, digits, spaces and + - = . _ : / @ only")
     if len(tags) > 50:
         raise client_error("Too many tags: at most 50")
     for key, value in tags.items():
@@ -163,10 +170,17 @@ def check_definition(params: dict[str, Any]) -> None:
         raise client_error("Container properties must have an image")
     _check_container(properties or {})
     _check_common(params)
+    _check_priority(params.get("schedulingPriority"))
 
 
 def _check_container(properties: dict[str, Any]) -> None:
     check_environment(properties.get("environment", []))
+    image = properties.get("image", "")
+    if image and not IMAGE.fullmatch(image):
+        raise client_error(f"Container image is invalid: {image!r}")
+    for elsewhere in NOT_ON_EC2:
+        if elsewhere in properties:
+            raise client_error(f"{elsewhere} must not be specified for EC2 jobs")
     requirements = properties.get("resourceRequirements", [])
     check_resources(requirements)
     given = {item["type"] for item in requirements}
@@ -187,7 +201,10 @@ def check_submission(params: dict[str, Any]) -> None:
         raise client_error("Container Overrides length must be at most 8192")
     check_environment(overrides.get("environment", []))
     check_resources(overrides.get("resourceRequirements", []))
+    if not QUEUE.fullmatch(params["jobQueue"]):
+        raise client_error(f"jobQueue is invalid: {params['jobQueue']!r}")
     _check_common(params)
+    _check_priority(params.get("schedulingPriorityOverride"))
 
 
 def check_share(is_fair_share: bool, params: dict[str, Any], definition: Any) -> None:
@@ -202,6 +219,11 @@ def check_share(is_fair_share: bool, params: dict[str, Any], definition: Any) ->
     priority = params.get("schedulingPriorityOverride", definition.get("schedulingPriority"))
     if priority is None or not 0 <= priority <= 9999:
         raise client_error("schedulingPriority is required: 0 to 9999")
+
+
+def _check_priority(priority: int | None) -> None:
+    if priority is not None and not 0 <= priority <= HIGHEST_PRIORITY:
+        raise client_error(f"Scheduling priority must be 0 to {HIGHEST_PRIORITY}: {priority}")
 
 
 def _check_common(params: dict[str, Any]) -> None:

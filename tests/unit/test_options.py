@@ -9,7 +9,7 @@ from botocore.session import get_session
 
 from covalent_awsbatch_plugin.errors import InvalidOptions
 from covalent_awsbatch_plugin.options import resolution
-from covalent_awsbatch_plugin.options.bounds import CONTAINER_PROPERTIES
+from covalent_awsbatch_plugin.options.bounds import NOT_ON_EC2, TAKEN
 from covalent_awsbatch_plugin.options.table import OPTIONS
 
 # The configuration table of the published documentation.
@@ -107,7 +107,7 @@ def test_text_of_a_configuration_becomes_numbers():
         ("tags", {"a": "<b>"}, "letters, digits, spaces"),
         ("tags", {"a" * 129: "b"}, "1 to 128"),
         ("tags", {str(n): "" for n in range(46)}, "at most 45"),
-        ("container_properties", {"sharedMemory": 5}, "as Batch names them, not sharedMemory"),
+        ("container_properties", {"sharedMemory": 5}, "must not have sharedMemory"),
         ("container_properties", {"privileged": {1, 2}}, "numbers, texts"),
         ("container_properties", {"ulimits": [math.nan]}, "numbers, texts"),
         (
@@ -115,7 +115,21 @@ def test_text_of_a_configuration_becomes_numbers():
             {"environment": [{"name": "AWS_BATCH_X", "value": ""}]},
             "must not set AWS_BATCH_X",
         ),
-        ("container_properties", {"environment": {"A": "b"}}, "in Batch's form"),
+        ("container_properties", {"environment": {"A": "b"}}, "must have a list for environment"),
+        ("container_properties", {"networkConfiguration": {}}, "for jobs on EC2"),
+        ("container_properties", {"linuxParameters": {"swappiness": 101}}, "0 to 100"),
+        (
+            "container_properties",
+            {"linuxParameters": {"sharedMemorySize": True}},
+            "a whole number for linuxParameters.sharedMemorySize",
+        ),
+        ("container_properties", {"ulimits": [{"name": "nofile"}]}, "have ulimits[0].hardLimit"),
+        ("container_properties", {"user": "a\0"}, "NUL nor lone surrogates in user"),
+        (
+            "container_properties",
+            {"logConfiguration": {"logDriver": "syslogd"}},
+            "for logConfiguration.logDriver",
+        ),
         ("share_identifier", "a-b", "letters and digits"),
         ("share_identifier", "a" * 256, "255"),
         ("scheduling_priority", 10_000, "at most 9999"),
@@ -130,6 +144,12 @@ def test_a_value_out_of_bounds_is_named_with_its_bound(name, value, bound):
         resolution.resolve({name: value}, {})
     assert name in str(caught.value)
     assert bound in str(caught.value)
+
+
+def test_a_job_definition_s_tables_have_room_together():
+    half = {"A": "x" * 9000}
+    with pytest.raises(InvalidOptions, match="together"):
+        resolution.resolve({"environment": half, "container_properties": {"user": "u" * 9000}}, {})
 
 
 def test_all_offences_are_told_at_once():
@@ -174,6 +194,8 @@ def test_the_nearest_option_is_found():
         {"region": "us-iso-east-1"},
         {"region": "eusc-de-east-1"},
         {"misconfiguration_timeout": 0},
+        {"container_properties": {"logConfiguration": {"options": {"mode": "blocking"}}}},
+        {"container_properties": {"linuxParameters": {"tmpfs": []}, "user": "1000:1000"}},
     ],
     ids=str,
 )
@@ -183,4 +205,4 @@ def test_what_aws_accepts_is_accepted(values):
 
 def test_container_properties_are_those_of_the_service_model():
     model = get_session().get_service_model("batch").shape_for("ContainerProperties")
-    assert set(model.members) == CONTAINER_PROPERTIES
+    assert set(model.members) > TAKEN | NOT_ON_EC2
