@@ -125,7 +125,9 @@ class Backend:
         await bucket.kept.put(request.dispatch_id, worker_key, upload_worker)
         await asyncio.gather(
             *(
-                share(key=key, upload=partial(put_large, key, write))
+                bucket.kept.put(request.dispatch_id, key, partial(put_large, key, write))
+                if key.startswith(s3_keys.SHARED)
+                else share(key=key, upload=partial(put_large, key, write))
                 for key, write in large.items()
             ),
             *(share(key=key, upload=_by_a_job) for key in task_packages(task)),

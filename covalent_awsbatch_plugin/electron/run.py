@@ -23,6 +23,7 @@ from ..failures.evidence import Case
 from ..failures.unfetched import not_fetched
 from ..options import resolution
 from ..protocol import envelope, messages
+from . import wheelhouse
 from .environments import shared_environment, shared_prefix
 from .request import Executor, task_request
 
@@ -52,6 +53,7 @@ async def run_electron(
         if await _ask(executor.get_cancel_requested(), "whether it was cancelled"):
             run.cancel()
         task, large = await _pack(backend, request, function, args, kwargs)
+        task, large = await _with_wheelhouse(backend, request, task, large)
         task = replace(
             task,
             source=covalent_calls.read_source(metadata),
@@ -125,6 +127,22 @@ async def _pack(
     if not covalent_calls.is_large(function, args, kwargs):
         return pack()
     return await backend.session.in_thread(pack)
+
+
+async def _with_wheelhouse(
+    backend: Backend,
+    request: TaskRequest,
+    task: messages.Task,
+    large: dict[str, covalent_calls.Write],
+) -> tuple[messages.Task, dict[str, covalent_calls.Write]]:
+    """Give a task that names Covalent what its job needs to import it."""
+    if not wheelhouse.names_covalent(task.call):
+        return task, large
+    digest = await backend.session.in_thread(wheelhouse.digest)
+    if not digest:
+        return task, large
+    key = request.packages_prefix + digest
+    return replace(task, wheelhouse=key), {**large, key: wheelhouse.write}
 
 
 async def upload(

@@ -14,9 +14,7 @@ import importlib
 import json
 import os
 import platform
-import shutil
 import site
-import stat
 import sys
 import sysconfig
 import tempfile
@@ -26,22 +24,14 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from ..protocol import s3_keys
-from . import installed_files
+from . import archives, installed_files
+from .archives import Unusable
 from .bucket import Bucket, error_code
 
 MANIFEST = "manifest.json"
 
-# Bytes of files in an archive; a larger environment belongs into an image.
-LARGEST = 8 * 1024**3
-# Bytes of the disk that stay free.
-SPARE = 16 * 1024**2
-
 # Seconds after which a claim counts for nothing: its job was lost.
 CLAIM_LIFETIME = 900.0
-
-
-class Unusable(Exception):
-    """The environment cannot be shared; the message explains it."""
 
 
 class SharedEnvironment:
@@ -89,7 +79,7 @@ class SharedEnvironment:
     # ---- From the bucket
 
     def _unpack(self, before: installed_files.Distributions) -> bool:
-        with _folder_beside(site_packages()) as folder:
+        with folder_beside(site_packages()) as folder:
             file = folder / "archive"
             try:
                 self._bucket.download(self._key, file)
@@ -112,10 +102,10 @@ class SharedEnvironment:
             raise Unusable("pip replaced packages of the image")
         files = [path for found in after - before for path in installed_files.files_of(found)]
         members = {member_name(path): path for path in files if path.is_file()}
-        if sum(path.stat().st_size for path in members.values()) > LARGEST:
-            raise Unusable(f"they are larger than {LARGEST} bytes")
+        if sum(path.stat().st_size for path in members.values()) > archives.LARGEST:
+            raise Unusable(f"they are larger than {archives.LARGEST} bytes")
         members |= {member_name(path): path for path in installed_files.compile_all(files)}
-        with _folder_beside(site_packages()) as folder:
+        with folder_beside(site_packages()) as folder:
             write(folder / "archive", members, describe_here(before))
             self._bucket.upload(folder / "archive", self._key, once=True)
 
@@ -185,29 +175,9 @@ def extract(file: Path, folder: Path, here: dict[str, Any]) -> None:
                 raise Unusable(f"it was made for another environment: {name} differs")
         members = [member for member in archive.infolist() if member.filename != MANIFEST]
         for member in members:
-            check_member(member)
-        size = sum(member.file_size for member in members)
-        if size > min(LARGEST, shutil.disk_usage(folder.parent).free - SPARE):
-            raise Unusable(f"its files, {size} bytes, do not fit on the disk")
-        archive.extractall(folder, members)
-        for member in members:
-            if member.external_attr >> 16 & 0o111:
-                (folder / member.filename).chmod(0o755)
-
-
-def check_member(member: zipfile.ZipInfo) -> None:
-    """Refuse what is no ordinary file below one of the roots.
-
-    Raises:
-        Unusable: It is none.
-    """
-    kind = stat.S_IFMT(member.external_attr >> 16)
-    first, *rest = member.filename.split("/")
-    fine = (
-        first in roots() and rest and not {"", ".", ".."} & set(rest) and kind in (0, stat.S_IFREG)
-    )
-    if not fine or "\\" in member.filename or "\0" in member.filename:
-        raise Unusable(f"it has a member that is no file of a package: {member.filename!r}")
+            if member.filename.partition("/")[0] not in roots():
+                raise Unusable(f"it has a member of another place: {member.filename!r}")
+        archives.extract(archive, members, folder)
 
 
 def site_packages() -> Path:
@@ -217,7 +187,7 @@ def site_packages() -> Path:
 
 
 @contextlib.contextmanager
-def _folder_beside(packages: Path) -> Iterator[Path]:
+def folder_beside(packages: Path) -> Iterator[Path]:
     """Give a folder on the file system of the packages, so that files are moved, not copied."""
     with tempfile.TemporaryDirectory(prefix=".covalent-awsbatch-", dir=packages) as folder:
         yield Path(folder)

@@ -34,6 +34,19 @@ PROVIDES = {
     "botocore": "boto3",
     "s3transfer": "boto3",
 }
+# Modules that Covalent's server alone imports. What brings Covalent may leave them out, so they
+# are installed once Covalent is there and they are imported.
+SERVER_MODULES = (
+    "aiohttp",
+    "alembic",
+    "fastapi",
+    "natsort",
+    "rich",
+    "socketio",
+    "sqlalchemy",
+    "sqlalchemy_utils",
+    "uvicorn",
+)
 PLUGINS = "COVALENT_PLUGIN_LOAD"
 
 # Runs pip as its own script does: what is in the working folder is not for pip to import.
@@ -41,6 +54,10 @@ PIP = (
     "import sys; sys.path[:] = filter(None, sys.path); import runpy; "
     "runpy.run_module('pip', run_name='__main__', alter_sys=True)"
 )
+
+
+# Installs requirements for a module.
+Install = Callable[[str, list[str]], object]
 
 
 class CannotInstall(ModuleNotFoundError):
@@ -56,14 +73,14 @@ class OnDemand(MetaPathFinder):
 
     Args:
         requirements: What to install, by distribution: arguments of pip.
-        install: Installs such requirements.
+        install: Installs such requirements, given the name of the module that is imported, too.
         lock: A file that keeps two processes of a task from installing at once.
     """
 
     def __init__(
         self,
         requirements: dict[str, list[str]],
-        install: Callable[[list[str]], object],
+        install: Install,
         lock: Path,
     ) -> None:
         self._requirements = requirements
@@ -77,7 +94,7 @@ class OnDemand(MetaPathFinder):
         target: ModuleType | None = None,
     ) -> ModuleSpec | None:
         """Find a module that is or can be installed, without installing it."""
-        if path is not None or PROVIDES.get(fullname) not in self._requirements:
+        if path is not None or provider(fullname) not in self._requirements:
             return None
         return _find(fullname) or ModuleSpec(fullname, _Installing(self))
 
@@ -87,13 +104,13 @@ class OnDemand(MetaPathFinder):
         Raises:
             CannotInstall: It is not there afterwards.
         """
-        distribution = PROVIDES[name]
+        distribution = provider(name)
         with self._one_at_a_time():
             found = _find(name)
             if found is None:
                 # pip has written why; what counts is what can be imported afterwards.
                 with contextlib.suppress(subprocess.CalledProcessError):
-                    self._install(self._requirements[distribution])
+                    self._install(name, self._requirements[distribution])
                 found = _find(name)
         if found is None:
             raise CannotInstall(
@@ -175,6 +192,13 @@ class _WithoutPlugins(Loader):
         )
 
 
+def provider(module: str) -> str:
+    """Return the distribution that is installed for a module; empty for none."""
+    if module in SERVER_MODULES and "covalent" in sys.modules:
+        return "covalent"
+    return PROVIDES.get(module, "")
+
+
 @contextlib.contextmanager
 def without_plugins() -> Iterator[None]:
     """Have Covalent, where it is imported meanwhile, not load executor plugins."""
@@ -245,15 +269,13 @@ def read_requirements() -> dict[str, list[str]]:
     return requirements
 
 
-def activate(
-    task: messages.Task, folder: Path, install: Callable[[list[str]], object] = pip_install
-) -> None:
+def activate(task: messages.Task, folder: Path, install: Install) -> None:
     """Have Covalent and boto3 installed when they are imported.
 
     Args:
         task: What ``ct.get_context`` is to name.
         folder: The private folder.
-        install: Installs requirements.
+        install: Installs requirements for a module that is imported.
     """
     on_demand = OnDemand(read_requirements(), install, folder / "installing")
     sys.meta_path[:0] = [on_demand, WithoutPlugins(task)]

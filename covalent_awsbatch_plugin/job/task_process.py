@@ -16,7 +16,7 @@ from typing import Any, cast
 import cloudpickle
 
 from ..protocol import envelope, exit_codes, messages
-from . import dependencies, electron_call, on_demand, supervisor, tracebacks
+from . import dependencies, electron_call, on_demand, supervisor, tracebacks, wheelhouse
 from .bucket import Bucket
 from .environments import SharedEnvironment, key_here
 from .report import Sender
@@ -85,7 +85,13 @@ def prepare(task: messages.Task, folder: Path, bucket: Bucket) -> None:
     if task.environment:
         dependencies.environment = SharedEnvironment(bucket, task.environment, supervisor.log)
 
-    def install(requirements: list[str]) -> None:
+    def install(module: str, requirements: list[str]) -> None:
+        if task.wheelhouse and module.startswith("covalent"):
+            try:
+                wheelhouse.install(bucket, task.wheelhouse, on_demand.pip_install)
+                return
+            except Exception as error:  # noqa: BLE001 - a convenience that must never fail a task
+                supervisor.log(f"the server's packages were not used: {one_line(error)}")
         key = key_here(task.shared_prefix, requirements) if task.shared_prefix else None
         if key is None:
             on_demand.pip_install(requirements)

@@ -82,6 +82,7 @@ def encode_task(task: Task) -> bytes:
         "node_id": task.node_id,
         "environment": task.environment,
         "shared_prefix": task.shared_prefix,
+        "wheelhouse": task.wheelhouse,
         "source": packer.text(task.source),
         "function": packer.pack(call.function),
         "args": [packer.pack(part) for part in call.args],
@@ -200,6 +201,7 @@ def decode_task(envelope: bytes) -> Task:
                 outcome_prefix=str,
                 environment=str,
                 shared_prefix=str,
+                wheelhouse=str,
             ),
         )
     except BadEnvelope:

@@ -80,6 +80,8 @@ class Task:
         node_id: Covalent's number of the node, for the same.
         environment: The key of the archive of what DepsPip installs, where electrons share it.
         shared_prefix: The prefix of what tasks of all dispatches share; empty for none.
+        wheelhouse: The key of the server's packages for user code that imports Covalent; empty
+            for none.
         source: The source of the electron's function, for tracebacks; empty if not known.
     """
 
@@ -91,6 +93,7 @@ class Task:
     node_id: Any = None
     environment: str = ""
     shared_prefix: str = ""
+    wheelhouse: str = ""
     source: str = ""
 
 

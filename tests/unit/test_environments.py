@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from covalent_awsbatch_plugin.job import environments, installed_files
-from covalent_awsbatch_plugin.job.environments import MANIFEST, SharedEnvironment, Unusable
+from covalent_awsbatch_plugin.job import archives, environments, installed_files
+from covalent_awsbatch_plugin.job.archives import Unusable
+from covalent_awsbatch_plugin.job.environments import MANIFEST, SharedEnvironment
 from covalent_awsbatch_plugin.job.s3_request import S3Error
 
 MODULE = "covalent_probe_shared"
@@ -189,7 +190,7 @@ def test_a_hostile_archive_is_refused(tmp_path, name, mode):
 
 
 def test_an_archive_that_fills_the_disk_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(environments, "LARGEST", 10_000)
+    monkeypatch.setattr(archives, "LARGEST", 10_000)
     file = archive_with(tmp_path, "prefix/bomb", size=10_001)
     here = environments.describe_here(installed_files.distributions())
     with pytest.raises(Unusable, match="do not fit"):
