@@ -126,13 +126,46 @@ def test_hooks_need_no_covalent(images, ours, run):
     assert reported == ("made\n", None)
 
 
+LARGE_TMPFS = {"linuxParameters": {"tmpfs": [{"containerPath": "/tmp", "size": 256}]}}
+
+
+@pytest.mark.parametrize(
+    "properties",
+    [{}, {"user": "1234"}, {**OTHER_USER, **LARGE_TMPFS}],
+    ids=["root", "not root", "read-only root, not root"],
+)
+def test_covalent_that_is_imported_comes_from_the_server(images, ours, run, properties):
+    def node():
+        import subprocess
+        import sys
+
+        import covalent
+
+        # What is installed, processes of the task have, too.
+        code = "import covalent; print(covalent.__version__)"
+        output = subprocess.check_output([sys.executable, "-c", code], text=True)
+        return covalent.__version__, output.strip(), covalent.get_context().task_id
+
+    reported = run(
+        images.bare(ours),
+        TransportableObject(node),
+        environment=UNREACHABLE,
+        container_properties=properties,
+    )
+    assert reported == (version("covalent"), version("covalent"), 0)
+
+
 @pytest.mark.parametrize("user", ["root", "1234"])
 def test_covalent_is_installed_when_it_is_imported(
     images, ours, run, index_reachable: Index, user: str
 ):
     def node():
+        import importlib
+
         import boto3
-        import covalent
+
+        # Its name is not in the pickle.
+        covalent = importlib.import_module("".join(["cova", "lent"]))
 
         context = covalent.get_context()
         return covalent.__version__, boto3.__version__, context.task_id
@@ -158,9 +191,9 @@ def test_covalent_is_installed_when_it_is_imported(
 
 def test_covalent_that_cannot_be_installed_ends_the_job_and_says_why(images, ours, run):
     def node():
-        import covalent
+        import importlib
 
-        return covalent
+        return importlib.import_module("".join(["cova", "lent"]))
 
     with pytest.raises(BatchTaskError) as caught:
         run(

@@ -139,6 +139,7 @@ BOTO = {
 }
 COVALENT = {"covalent/__init__.py": "__version__ = '0.177.0'\n"}
 BROKEN = {"covalent/__init__.py": "raise ImportError('libodd.so: cannot open it')\n"}
+OLD = {"requests/__init__.py": "", "requests-1.0.dist-info/METADATA": "Name: requests\n"}
 CLOUDPICKLE = {"cloudpickle/__init__.py": "__version__ = '0.5'\n\ndef dumps(value): ...\n"}
 NAMES = (
     "covalent",
@@ -209,15 +210,21 @@ IMAGES = {
     "modules of the task": Odd(
         Image(folder={"mine.py": f"VALUE = {VALUE!r}\n"}), Case(imports_of_its_own)
     ),
-    # Bare: what is not installed is asked of an index, which another attempt may reach
+    # Bare: the server's packages come along
     "bare": Odd(Image(packages=False), PLAIN, before=(BASH,)),
-    "bare, folders": Odd(
-        Image(folder=FOLDERS, packages=False), Case(finds_nothing_of("covalent", "boto3"), True)
+    "bare, Covalent imported": Odd(Image(packages=False), Case(asks_for_the_context, 0)),
+    "bare, folders": Odd(Image(folder=FOLDERS, packages=False), Case(asks_for_the_context, 0)),
+    "bare, no boto3": Odd(
+        Image(folder=FOLDERS, packages=False), Case(finds_nothing_of("boto3"), True)
     ),
-    "bare, sublattice": builds(
-        Image(packages=False), "this image lacks covalent", "covalent-awsbatch image", attempts=2
-    ),
-    "bare, folders, sublattice": builds(
-        Image(folder=FOLDERS, packages=False), "this image lacks covalent", attempts=2
+    # Packages that the server's do not go with: those are asked of an index, which another
+    # attempt may reach
+    "bare, old packages": Odd(Image(OLD, packages=False), PLAIN),
+    "bare, old packages, sublattice": builds(
+        Image(OLD, packages=False),
+        "the server's packages were not used: Unusable: the image has requests 1.0",
+        "this image lacks covalent",
+        "covalent-awsbatch image",
+        attempts=2,
     ),
 }
