@@ -5,7 +5,8 @@
     covalent/<dispatch>/blobs/<owner>/<sha256>            large inputs; shared
     covalent/<dispatch>/blobs/<owner>/packages-<sha256>   what DepsPip installs; shared
     covalent/_shared/packages-<sha256>                    the same, for all dispatches
-    covalent/_shared/<sha256>                             the worker, for all dispatches
+    covalent/_shared/<sha256>                             the worker, and the server's packages
+                                                          for jobs that import Covalent
     covalent/<dispatch>/<node>/<run>/task                 the task's envelope
     covalent/<dispatch>/<node>/<run>/<job id>/result-<n>  a large result of attempt n
     covalent/outcomes/<server>/<dispatch>/<node>/<job id>/outcome-<n>
