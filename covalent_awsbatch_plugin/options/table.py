@@ -163,7 +163,7 @@ OPTIONS: tuple[Option, ...] = (
         int,
         300,
         "Seconds after which an attempt is ended; it is not attempted again then. Counted from the "
-        "container's start: installing packages counts, waiting in the queue does not.",
+        "container's start on: installing packages counts, waiting in the queue does not.",
         "at least 60",
         between(60),
     ),
