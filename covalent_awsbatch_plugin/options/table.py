@@ -162,8 +162,8 @@ OPTIONS: tuple[Option, ...] = (
         "time_limit",
         int,
         300,
-        "Seconds after which an attempt is ended; it is not attempted again then. Counted from the "
-        "container's start on: installing packages counts, waiting in the queue does not.",
+        "Seconds after which an attempt is ended; it is not attempted again then. Installing "
+        "packages counts, waiting in the queue does not.",
         "at least 60",
         between(60),
     ),
