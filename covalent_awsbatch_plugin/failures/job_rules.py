@@ -146,7 +146,8 @@ WORKER = (
         "The image has no Python",
         errors.ImageFailed,
         "It has no Python.",
-        "use one with Python {python} (container_image_uri=).",
+        "use one with Python {python}, such as "
+        "public.ecr.aws/docker/library/python:{python}-slim (container_image_uri=).",
         exit_codes=(exit_codes.EXIT_NO_PYTHON,),
     ),
     Rule(

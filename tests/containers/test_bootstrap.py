@@ -126,7 +126,8 @@ def test_hooks_need_no_covalent(images, ours, run):
     assert reported == ("made\n", None)
 
 
-LARGE_TMPFS = {"linuxParameters": {"tmpfs": [{"containerPath": "/tmp", "size": 256}]}}
+TMPFS_FOR_NATIVE_CODE = {"containerPath": "/tmp", "size": 256, "mountOptions": ["exec"]}
+LARGE_TMPFS = {"linuxParameters": {"tmpfs": [TMPFS_FOR_NATIVE_CODE]}}
 
 
 @pytest.mark.parametrize(
@@ -156,7 +157,7 @@ def test_covalent_that_is_imported_comes_from_the_server(images, ours, run, prop
 
 
 @pytest.mark.parametrize("user", ["root", "1234"])
-def test_covalent_is_installed_when_it_is_imported(
+def test_what_a_task_imports_without_naming_it_is_installed(
     images, ours, run, index_reachable: Index, user: str
 ):
     def node():
@@ -164,7 +165,7 @@ def test_covalent_is_installed_when_it_is_imported(
 
         import boto3
 
-        # Its name is not in the pickle.
+        # Covalent's name is nowhere in the pickle, so the server sends nothing along.
         covalent = importlib.import_module("".join(["cova", "lent"]))
 
         context = covalent.get_context()
@@ -189,7 +190,7 @@ def test_covalent_is_installed_when_it_is_imported(
     assert reported == expected
 
 
-def test_covalent_that_cannot_be_installed_ends_the_job_and_says_why(images, ours, run):
+def test_an_import_that_cannot_be_satisfied_ends_the_job_and_says_why(images, ours, run):
     def node():
         import importlib
 
