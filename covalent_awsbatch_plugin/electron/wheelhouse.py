@@ -53,6 +53,9 @@ SERVER_ONLY = frozenset(
 # Folders whose files a job has no use for: tests, and the user interface.
 LEFT_OUT = frozenset({"tests", "webapp"})
 
+# A text of a pickle that is the name of a module of Covalent's, not one that only has it inside.
+NAME = re.compile(rb"\x8c.covalent(?:_dispatcher)?[.\x94]", re.DOTALL)
+
 # Functions of Covalent's that a worker has its own for: their pickles need no Covalent.
 OWN = (b"apply_pip_deps", b"apply_bash_commands")
 
@@ -80,7 +83,7 @@ def _names(part: messages.Part) -> bool:
     data = part.data or b""
     if part.kind == "transportable":
         data = base64.b64decode(data)
-    return b"covalent" in data and not any(name in data for name in OWN)
+    return bool(NAME.search(data)) and not any(name in data for name in OWN)
 
 
 @lru_cache(maxsize=1)

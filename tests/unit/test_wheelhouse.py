@@ -95,6 +95,8 @@ def by_value(source: str) -> Any:
 
 
 plain = by_value("def function(*arguments): return 1")
+imports_a_part = by_value("def function():\n from covalent._shared_files import logger")
+mentions = by_value("def function(): return 'a covalent bond', '/covalent/file.py', 'covalent-x'")
 imports = by_value("def function():\n import covalent\n return covalent.__version__")
 
 
@@ -103,7 +105,9 @@ imports = by_value("def function():\n import covalent\n return covalent.__versio
     [
         (plain, [], [], False),
         (plain, ["text"], [ct.DepsPip(["numpy"]), ct.DepsBash(["true"])], False),
+        (mentions, ["covalents"], [], False),
         (imports, [], [], True),
+        (imports_a_part, [], [], True),
         (plain, [], [ct.DepsCall(imports)], True),
         (_build_sublattice_graph, [], [], True),
         (plain, [ct.fs.FileTransfer("/a", "/b")], [], True),
@@ -111,7 +115,9 @@ imports = by_value("def function():\n import covalent\n return covalent.__versio
     ids=[
         "plain",
         "own hooks",
+        "mentions it",
         "imports it",
+        "imports a part of it",
         "a hook imports it",
         "builder",
         "an argument's class",
