@@ -42,12 +42,13 @@ def files_of(metadata: Path) -> Iterator[Path]:
 def compile_all(files: Iterable[Path]) -> list[Path]:
     """Compile modules on all processors; return the files that hold the results.
 
-    The results do not depend on the modules' times of modification, which archives round.
+    The results do not depend on the modules' times of modification, which archives round. Tests,
+    of which some packages consist to a half, are left as they are: a task hardly imports them.
     """
     # Imported here because a task without shared packages has no use for it.
     from concurrent.futures import ProcessPoolExecutor
 
-    modules = [path for path in files if path.suffix == ".py"]
+    modules = [path for path in files if path.suffix == ".py" and "tests" not in path.parts]
     with ProcessPoolExecutor(min(COMPILERS, os.cpu_count() or 1)) as processes:
         list(processes.map(_compile, modules, chunksize=32))
     results = (Path(importlib.util.cache_from_source(str(module))) for module in modules)
