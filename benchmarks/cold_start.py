@@ -6,23 +6,29 @@ time and files are those of all the container's processes.
 
 from __future__ import annotations
 
+import ast
 import asyncio
+import configparser
 import contextlib
-import functools
+import io
 import json
 import statistics
 import tempfile
-import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import cloudpickle
 import covalent as ct
 import docker
+from covalent._shared_files.exceptions import TaskRuntimeError
+from covalent._workflow.electron import _build_sublattice_graph
 from covalent._workflow.transport import TransportableObject
 from covalent.executor.utils.wrappers import wrapper_fn
 
+from benchmarks.counting_proxy import CountingProxy, counting
 from covalent_awsbatch_plugin.awsbatch import AWSBatchExecutor
 from covalent_awsbatch_plugin.local import LocalAws
 from covalent_awsbatch_plugin.local.runners.engine import NoEngine
@@ -51,58 +57,108 @@ def measure():
 """
 ALONE = f"{MEASURE}\nimport json\nprint(json.dumps(measure()))"
 
+# Release 0.42's protocol: the image has everything, and the job unpickles what it fetches.
+OLD_PROTOCOL = """
+import os
+import boto3
+import cloudpickle
+s3 = boto3.client("s3", endpoint_url=os.environ["ENDPOINT"])
+s3.download_file(os.environ["BUCKET"], "function.pkl", "/tmp/function.pkl")
+with open("/tmp/function.pkl", "rb") as file:
+    function, args, kwargs = cloudpickle.load(file)
+print(function(*args, **kwargs).object_string)
+"""
+
+# Seconds for one way, those of the sweep among them. A way that takes longer is left out.
+LIMIT = 240.0
+
 Sample = dict[str, float]
 
 
 def measure(times: int, width: int, package: str) -> dict[str, Any] | None:
-    """Return the medians of every way; None where there is no container engine.
+    """Return what every way takes; None where there is no container engine.
 
     Args:
-        times: How often each is measured.
+        times: How often each is measured; the medians are returned.
         width: Electrons of the sweep.
         package: What they install.
     """
     try:
         with dockerd.engine() as engine, LocalAws(runner="containers", slots=SLOTS) as aws:
-            return _measure(engine, aws, times, width, package)
+            ways = dict(_ways(engine, aws, times, width, package))
+            return {name: found for name, way in ways.items() if (found := _try(name, way))}
     except NoEngine as error:
         print(f"no container engine: {error}", end=" ")
         return None
 
 
-def _measure(
+def _try(name: str, way: Callable[[], Any]) -> Any:
+    """Return what a way takes; None, after a line that explains it, where it fails."""
+    try:
+        return way()
+    except (
+        TaskRuntimeError,
+        docker.errors.DockerException,
+        TimeoutError,
+        asyncio.TimeoutError,
+    ) as e:
+        print(f"{name}: {type(e).__name__}: {e}", flush=True)
+        return None
+
+
+def _ways(
     engine: docker.DockerClient, aws: LocalAws, times: int, width: int, package: str
-) -> dict[str, Any]:
+) -> Iterator[tuple[str, Callable[[], Any]]]:
     images, python = Images(engine), find(OURS)
     assert python is not None
     bare, full = images.bare(python), images.full(python)
+    # Whatever these need, they do not have it from an index.
     offline: dict[str, Any] = {"environment": index.UNREACHABLE}
-    found: dict[str, Any] = {
-        "a bare Python": _median(_alone(engine, bare) for _ in range(times)),
-        "bare image": _median(_run(aws, bare, **offline) for _ in range(times)),
-        "full image": _median(_run(aws, full, **offline) for _ in range(times)),
+    yield "a bare Python", lambda: _median(_alone(engine, bare) for _ in range(times))
+    yield "bare image", lambda: _median(_run(aws, bare, **offline) for _ in range(times))
+    yield "full image", lambda: _median(_run(aws, full, **offline) for _ in range(times))
+    yield "0.42's protocol", lambda: _median(_old(engine, aws, full) for _ in range(times))
+    covalent = partial(_run, aws, bare, _import_covalent(), **offline)
+    yield "Covalent imported, first job", covalent
+    yield "Covalent imported, later", lambda: _median(covalent() for _ in range(times))
+    builder = partial(_build, aws, bare, **offline)
+    yield "sublattice's builder", lambda: _median(builder() for _ in range(times))
+    if not index.problem():
+        yield "DepsPip", lambda: _deps_pip(aws, bare, width, package)
+
+
+def _deps_pip(aws: LocalAws, image: str, width: int, package: str) -> dict[str, Any]:
+    """Return what installing takes: of a job alone, of a later one, and of a whole sweep."""
+    with _reach() as (reach, proxy):
+        plain = _run(aws, image, **reach)
+        [first] = _sweep(aws, image, 1, package, **reach)
+        received = proxy.received
+        # One that installs and shares, then one that unpacks, each alone on the machine.
+        shared = [
+            _sweep(aws, image, 1, package, share_packages="bucket", **reach) for _ in range(2)
+        ]
+        sweep = _sweep(aws, image, width, package, **reach)
+    installing = sum(sample["cpu"] - plain["cpu"] for sample in sweep)
+    return {
+        "first job": {**first, "received": received},
+        "later": shared[1][0],
+        "sweep": installing / (first["cpu"] - plain["cpu"]),
     }
-    if index.problem():
-        return found
-    with _reach() as reach:
-        covalent = [_run(aws, bare, _import_covalent(), **reach) for _ in range(2)]
-        found["Covalent imported, first job"], found["Covalent imported, later"] = covalent
-        started = time.monotonic()
-        sweep = _sweep(aws, bare, width, package, **reach)
-        found["sweep"] = {"seconds": time.monotonic() - started}
-    found["DepsPip, first job"] = sweep[0]
-    found["DepsPip, later"] = sweep[-1]
-    return found
 
 
 @contextlib.contextmanager
-def _reach() -> Iterator[dict[str, Any]]:
-    """Give what options let a container reach this machine's package index."""
+def _reach() -> Iterator[tuple[dict[str, Any], CountingProxy]]:
+    """Give what options let a container reach this machine's package index, and what counts."""
     reachable = index.configured()
-    yield {
-        "environment": reachable.environment,
-        "container_properties": reachable.container_properties,
-    }
+    with counting() as proxy:
+        environment = {"PIP_PROXY": proxy.url, **reachable.environment}
+        yield (
+            {
+                "environment": environment,
+                "container_properties": reachable.container_properties,
+            },
+            proxy,
+        )
 
 
 def _median(samples: Iterator[Sample]) -> Sample:
@@ -115,6 +171,29 @@ def _alone(engine: docker.DockerClient, image: str) -> Sample:
         image, ["python3", "-c", ALONE], network_mode="host", remove=True, init=True
     )
     return dict(json.loads(output))
+
+
+def _old(engine: docker.DockerClient, aws: LocalAws, image: str) -> Sample:
+    """Run the function as release 0.42 does, in an image that has all that it needs."""
+    keys = configparser.ConfigParser()
+    keys.read(aws.credentials_file)
+    [profile] = [keys[name] for name in keys.sections()][:1]
+    bucket = aws.executor_options()["s3_bucket_name"]
+    call = partial(wrapper_fn, TransportableObject(_function()), [], [])
+    aws.client("s3").put_object(
+        Bucket=bucket, Key="function.pkl", Body=cloudpickle.dumps((call, [], {}))
+    )
+    environment = {name.upper(): value for name, value in profile.items()}
+    environment |= {"ENDPOINT": aws.endpoint_url, "BUCKET": bucket, "HOME": "/tmp"}
+    output = engine.containers.run(
+        image,
+        ["python3", "-c", OLD_PROTOCOL],
+        environment={**environment, "AWS_DEFAULT_REGION": "us-east-1"},
+        network_mode="host",
+        remove=True,
+        init=True,
+    )
+    return dict(ast.literal_eval(output.decode().splitlines()[-1]))
 
 
 def _function() -> Callable[[], Sample]:
@@ -135,21 +214,42 @@ def _import_covalent() -> Callable[[], Sample]:
     return import_covalent
 
 
+def _build(aws: LocalAws, image: str, **options: Any) -> Sample:
+    """Have a sublattice built, whose function prints what it took to get there."""
+    measured = _function()
+
+    def workflow() -> str:
+        import json
+
+        print(json.dumps(measured()))
+        return "built"
+
+    executor = _executor(aws, image, **options)
+    executor.task_stdout = io.StringIO()
+    metadata = json.dumps(ct.lattice(len, executor="local").metadata)
+    arguments = [ct.lattice(workflow), metadata]
+    asyncio.run(_task(executor, _build_sublattice_graph, [], str(uuid.uuid4()), 0, arguments))
+    line = next(x for x in executor.task_stdout.getvalue().splitlines() if x.startswith("{"))
+    return dict(json.loads(line))
+
+
 def _run(
     aws: LocalAws, image: str, function: Callable[[], Sample] | None = None, **options: Any
 ) -> Sample:
     executor = _executor(aws, image, **options)
-    return asyncio.run(_task(executor, function or _function(), [], str(uuid.uuid4()), 0))
+    result = asyncio.run(_task(executor, function or _function(), [], str(uuid.uuid4()), 0))
+    return dict(result.get_deserialized())
 
 
 def _sweep(aws: LocalAws, image: str, width: int, package: str, **options: Any) -> list[Sample]:
-    """Run electrons that install the same; return what they took, in the order of their ends."""
+    """Run electrons that install the same; return what each took."""
     executor, dispatch = _executor(aws, image, **options), str(uuid.uuid4())
     hook = ct.DepsPip([package]).apply()
 
     async def run_all() -> list[Sample]:
         tasks = [_task(executor, _function(), [hook], dispatch, node) for node in range(width)]
-        return [await task for task in asyncio.as_completed(tasks)]
+        ended = asyncio.as_completed(tasks, timeout=LIMIT)
+        return [dict((await task).get_deserialized()) for task in ended]
 
     return asyncio.run(run_all())
 
@@ -164,11 +264,13 @@ def _executor(aws: LocalAws, image: str, **options: Any) -> AWSBatchExecutor:
 
 async def _task(
     executor: AWSBatchExecutor,
-    function: Callable[[], Sample],
+    function: Callable[..., Any],
     before: list[Any],
     dispatch: str,
     node: int,
-) -> Sample:
-    call = functools.partial(wrapper_fn, TransportableObject(function), before, [])
-    result = await executor.run(call, [], {}, {"dispatch_id": dispatch, "node_id": node})
-    return dict(result.get_deserialized())
+    arguments: Sequence[Any] = (),
+) -> Any:
+    call = partial(wrapper_fn, TransportableObject(function), before, [])
+    args = [TransportableObject(each) for each in arguments]
+    metadata = {"dispatch_id": dispatch, "node_id": node}
+    return await asyncio.wait_for(executor.run(call, args, {}, metadata), LIMIT)
