@@ -60,10 +60,12 @@ NOTES = {
     "containers": """\
 - The start of containers is measured by the task's function, from the start of the container's
   first process; processor time is that of all processes in it. The bare image has a Python and
-  pip. None of these jobs but those of `DepsPip` reaches a package index. `DepsPip` installs scikit-learn
-  from an index near by, through a proxy that counts what it sends. *Later* jobs find in the bucket
-  what an earlier one, or the server, has put there. Release 0.42's is its protocol in the full image:
-  boto3 fetches a pickle of Covalent's wrapper; the limit is `python -c` in the same container.
+  pip. None of these jobs but those of `DepsPip` reaches a package index. `DepsPip` installs
+  scikit-learn from an index near by, through a proxy that counts what it sends. *Later* jobs find
+  in the bucket what an earlier one, or the server, has put there. Release 0.42's is its protocol
+  in the full image: boto3 fetches a pickle of Covalent's wrapper. The limit is `python -c` in the
+  same container.""",
+    "fanout": """\
 - The fan-out is 100 wide, of instant jobs, through a real Covalent server; beside it stands an
   executor that only makes the two calls to Covalent's database that its protocol needs.""",
     "ends": """\
