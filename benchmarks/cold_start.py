@@ -224,12 +224,12 @@ def _build(aws: LocalAws, image: str, **options: Any) -> Sample:
         print(json.dumps(measured()))
         return "built"
 
-    executor = _executor(aws, image, **options)
-    executor.task_stdout = io.StringIO()
+    executor, printed = _executor(aws, image, **options), io.StringIO()
     metadata = json.dumps(ct.lattice(len, executor="local").metadata)
     arguments = [ct.lattice(workflow), metadata]
-    asyncio.run(_task(executor, _build_sublattice_graph, [], str(uuid.uuid4()), 0, arguments))
-    line = next(x for x in executor.task_stdout.getvalue().splitlines() if x.startswith("{"))
+    with contextlib.redirect_stdout(printed):
+        asyncio.run(_task(executor, _build_sublattice_graph, [], str(uuid.uuid4()), 0, arguments))
+    line = next(x for x in printed.getvalue().splitlines() if x.startswith("{"))
     return dict(json.loads(line))
 
 

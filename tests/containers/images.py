@@ -54,6 +54,16 @@ class Images:
 
         return self._made(f"bare-py{python.minor}", f"{python} pip {version('pip')}", lay)
 
+    def conda(self, python: Python) -> str:
+        """An image as those of conda: a Python of its own, in a folder of its own, bare."""
+
+        def lay(root: Path) -> None:
+            rootfs.lay_python(root, python, "opt/conda", pip_program=False)
+
+        content = f"{python} pip {version('pip')}"
+        path = PATH.replace("PATH=", "PATH=/opt/conda/bin:")
+        return self._made(f"conda-py{python.minor}", content, lay, path)
+
     def bare_with(self, python: Python, index: Index) -> str:
         """A bare image whose pip reaches the index; it is the caller's to remove."""
         with tempfile.TemporaryDirectory(dir=CACHE, prefix="build-") as folder:
@@ -83,14 +93,14 @@ class Images:
 
         return self._made(f"full-py{python.minor}", f"{python} {wanted}", lay)
 
-    def _made(self, kind: str, content: str, lay: Callable[[Path], None]) -> str:
+    def _made(self, kind: str, content: str, lay: Callable[[Path], None], path: str = PATH) -> str:
         digest = hashlib.sha256(f"{RECIPE} {rootfs.PROGRAMS} {content}".encode()).hexdigest()[:12]
         name = f"{REPOSITORY}:{kind}-{digest}"
         try:
             self.client.images.get(name)
         except docker.errors.ImageNotFound:
             self._forget(kind)
-            self._make(name, lay)
+            self._make(name, lay, path)
         return name
 
     def _forget(self, kind: str) -> None:
@@ -100,7 +110,7 @@ class Images:
                 if tag.startswith(f"{REPOSITORY}:{kind}-"):
                     self.client.images.remove(tag)
 
-    def _make(self, name: str, lay: Callable[[Path], None]) -> None:
+    def _make(self, name: str, lay: Callable[[Path], None], path: str) -> None:
         CACHE.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=CACHE, prefix="root-") as folder:
             root, archive = Path(folder, "root"), Path(folder, "root.tar")
@@ -112,7 +122,7 @@ class Images:
                 tar.add(root, arcname=".", filter=owned_by_root)
             repository, tag = name.split(":")
             self.client.api.import_image_from_file(
-                str(archive), repository, tag, changes=[f"ENV {PATH}", 'CMD ["sh"]']
+                str(archive), repository, tag, changes=[f"ENV {path}", 'CMD ["sh"]']
             )
 
 

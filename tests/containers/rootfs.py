@@ -59,9 +59,19 @@ def add_program(root: Path, name: str) -> None:
     add_libraries(root, linked(program))
 
 
-def lay_python(root: Path, python: Python, pip: bool = True) -> None:
-    """Add a Python with its standard library, and pip."""
-    local = root / "usr/local"
+def lay_python(
+    root: Path, python: Python, home: str = "usr/local", pip_program: bool = True
+) -> None:
+    """Add a Python with its standard library, and pip.
+
+    Args:
+        root: The root file system.
+        python: The Python.
+        home: The folder that has it.
+        pip_program: Whether pip is a program, too, and not only a package.
+    """
+    local = root / home
+    (local / "bin").mkdir(parents=True, exist_ok=True)
     name = f"python{python.minor}"
     stdlib = local / "lib" / name
     shutil.copytree(python.stdlib, stdlib, symlinks=True, ignore=LEFT_OUT)
@@ -71,13 +81,13 @@ def lay_python(root: Path, python: Python, pip: bool = True) -> None:
     library = Path(python.library_folder, python.library)
     if library.suffix != ".a" and library.exists():
         real = library.resolve()
-        shutil.copy(real, local / "lib" / real.name)
+        shutil.copy(real, root / "usr/local/lib" / real.name)
     extensions = list((stdlib / "lib-dynload").glob("*.so"))
     add_libraries(root, linked(python.program.resolve(), *extensions))
     site = stdlib / "site-packages"
     site.mkdir()
-    if pip:
-        copy_distribution("pip", site)
+    copy_distribution("pip", site)
+    if pip_program:
         script = local / "bin/pip"
         script.write_text(PIP)
         script.chmod(0o755)
