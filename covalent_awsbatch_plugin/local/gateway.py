@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable
 
-from .batch import limits, task_credentials
+from .batch import request_model, task_credentials
 from .batch.actions import Jobs
 from .batch.errors import ClientError
 from .batch.task_credentials import TaskCredentials
@@ -106,14 +106,18 @@ class Gateway:
             return error_response(call, 400, "ClientException", str(error))
 
     def _of_batch(self, call: Call, environ: Environ) -> Response | None:
-        action = self.jobs.actions.get(call.operation)
-        if action is None and call.operation != "RegisterJobDefinition":
+        if environ["REQUEST_METHOD"] != "POST" or call.operation in ("", "TagResource"):
             return None
-        request = json.loads(body_of(environ) or b"{}")
-        if action is None:
-            limits.check_definition(request)
-            return None
+        try:
+            request = json.loads(body_of(environ) or b"{}")
+        except ValueError:
+            return error_response(call, 400, "SerializationException", "The body is not JSON")
+        request_model.check(call.operation, request)
         region = moto_backend.Region(moto_backend.account_of_key(call.access_key), call.region)
+        action = self.jobs.actions.get(call.operation)
+        if action is None:
+            request_model.check_resources(call.operation, region, request)
+            return None
         return Response(200, json.dumps(action(region, request)).encode())
 
 

@@ -11,6 +11,12 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
 from typing import Any
 
+# How the text about a member that the model does not know ends.
+UNKNOWN = ", which AWS does not know"
+
+# Enumerations that Batch documents as not case sensitive.
+ANY_CASE = ("RetryAction",)
+
 BITS = {"integer": 31, "long": 63}
 KINDS: Mapping[str, tuple[type | tuple[type, ...], str]] = {
     "structure": (Mapping, "a table"),
@@ -57,7 +63,7 @@ def _structure(value: Mapping[str, Any], shape: Any, path: str) -> Iterator[str]
             yield f"must have {_join(path, name)}"
     for name, item in value.items():
         if name not in shape.members:
-            yield f"must not have {_join(path, name)}, which AWS does not know"
+            yield f"must not have {_join(path, name)}{UNKNOWN}"
         else:
             yield from violations(item, shape.members[name], _join(path, name))
 
@@ -75,7 +81,8 @@ def _map(value: Mapping[str, Any], shape: Any, path: str) -> Iterator[str]:
 
 def _string(value: str, shape: Any, path: str) -> Iterator[str]:
     choices = shape.metadata.get("enum")
-    if choices and value not in choices:
+    compared = value.upper() if shape.name in ANY_CASE else value
+    if choices and compared not in choices:
         yield f"must have one of {', '.join(choices)} for {path}"
     pattern = shape.metadata.get("pattern")
     if pattern and not _fits(pattern, value):

@@ -56,7 +56,7 @@ class Jobs:
         self.options = self.aws.executor_options()
         self.queue = self.options["batch_queue"]
 
-    def options_role(self) -> str:
+    def job_role(self) -> str:
         """Return the ARN of the job role that the executor's options name."""
         name = self.options["batch_job_role_name"]
         return name if name.startswith("arn:") else f"arn:aws:iam::123456789012:role/{name}"

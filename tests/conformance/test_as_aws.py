@@ -128,7 +128,7 @@ url = os.environ.get("AWS_CONTAINER_CREDENTIALS_FULL_URI")
 opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 print(json.dumps(json.loads(opener.open(url).read()) if url else None))
 """
-    role = jobs.options_role()
+    role = jobs.job_role()
     ended = [
         jobs.ended(jobs.submit(jobs.define("python3", "-c", program, container=container)))
         for container in ({"jobRoleArn": role}, {})

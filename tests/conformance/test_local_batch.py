@@ -63,13 +63,15 @@ def test_a_job_sees_its_id_attempt_and_queue(jobs: Jobs) -> None:
     assert jobs.output(job) == [f"{job['jobId']} 1 {jobs.queue}"]
 
 
-def test_a_job_reaches_the_services_without_configuration(jobs: Jobs) -> None:
+def test_a_job_with_a_role_reaches_the_services_without_configuration(jobs: Jobs) -> None:
     bucket = jobs.options["s3_bucket_name"]
     program = (
         "import boto3, sys; s3 = boto3.client('s3');"
         "s3.put_object(Bucket=sys.argv[1], Key='covalent/seen', Body=b'yes')"
     )
-    job = jobs.run("python", "-c", program, bucket)
+    container = {"jobRoleArn": jobs.job_role()}
+    definition = jobs.define("python", "-c", program, bucket, container=container)
+    job = jobs.ended(jobs.submit(definition))
     assert job["status"] == "SUCCEEDED", jobs.output(job)
     body = jobs.aws.client("s3").get_object(Bucket=bucket, Key="covalent/seen")["Body"]
     assert body.read() == b"yes"

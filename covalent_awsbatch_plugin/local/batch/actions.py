@@ -104,9 +104,11 @@ class Jobs:
     def list(self, region: Region, request: Json) -> Json:
         """Handle ListJobs: the newest first, in pages; a filter by name groups by names."""
         limits.check_filters(request.get("filters") or ())
-        queue = moto_backend.queue(region, request.get("jobQueue") or "")
+        if not request.get("jobQueue"):
+            raise ClientError("jobQueue, arrayJobId or multiNodeJobId must be specified")
+        queue = moto_backend.queue(region, request["jobQueue"])
         if queue is None:
-            raise ClientError(f"JobQueue {request.get('jobQueue')} not found.")
+            raise ClientError(f"JobQueue {request['jobQueue']} not found.")
         with self._scheduler.lock:
             jobs = [
                 job.summary()
@@ -188,10 +190,13 @@ def _matches(pattern: str, text: str) -> bool:
 
 
 def _page(items: list[Json], request: Json) -> Json:
-    size = request.get("maxResults") or limits.PAGE
+    size = request.get("maxResults", limits.PAGE)
     if not 1 <= size <= limits.PAGE:
         raise ClientError(f"maxResults must be between 1 and {limits.PAGE}")
-    start = int(request.get("nextToken") or 0)
+    token = request.get("nextToken") or "0"
+    if not token.isdecimal():
+        raise ClientError(f"nextToken is not valid: {token!r}")
+    start = int(token)
     page: Json = {"jobSummaryList": items[start : start + size]}
     if start + size < len(items):
         page["nextToken"] = str(start + size)

@@ -24,9 +24,14 @@ LEAST_MEMORY = 4
 MOST_ATTEMPTS = 10
 MOST_RULES = 5
 MOST_TAGS = 50
+MOST_DEPENDENCIES = 20
 HIGHEST_PRIORITY = 9999
+HIGHEST_SWAPPINESS = 100
+NOT_ON_EC2 = ("fargatePlatformConfiguration", "instanceType", "networkConfiguration")
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}")
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}")
+_IMAGE = re.compile(r"[\w./:@#-]{1,255}", re.ASCII)
+_ROLE = re.compile(r"arn:aws[\w-]*:iam::\d{12}:role/[\w+=,.@/-]{1,512}", re.ASCII)
 _SHARE = re.compile(r"[A-Za-z0-9]{1,255}")
 _TAG_TEXT = re.compile(r"[\w\s.:/=+@-]*")
 _REASON_PATTERN = re.compile(r"[A-Za-z0-9.:\s]{1,511}\*?|\*")
@@ -50,6 +55,8 @@ def check_definition(request: Mapping[str, Any]) -> None:
     properties = request.get("containerProperties") or {}
     if request.get("type") == "container":
         _check_container(properties)
+        if "FARGATE" not in (request.get("platformCapabilities") or ()):
+            _check_ec2(properties)
     _check_shared(request)
 
 
@@ -67,6 +74,8 @@ def check_submission(request: Mapping[str, Any]) -> None:
         raise ClientError(f"Container Overrides length must be at most {OVERRIDES_CHARACTERS}")
     _check_environment(overrides.get("environment") or ())
     _check_requirements(overrides.get("resourceRequirements") or ())
+    if len(request.get("dependsOn") or ()) > MOST_DEPENDENCIES:
+        raise ClientError(f"A job may depend on at most {MOST_DEPENDENCIES} jobs")
     _check_shared(request)
     for unsupported in ("arrayProperties", "nodeOverrides", "eksPropertiesOverride"):
         if request.get(unsupported):
@@ -135,7 +144,7 @@ def check_reason(reason: Any) -> str:
 
 
 def _check_name(what: str, name: str) -> None:
-    if not _NAME.fullmatch(name or ""):
+    if not NAME.fullmatch(name or ""):
         raise ClientError(
             f"{what} should match valid pattern: {name!r} has other than 1 to 128 letters, "
             "digits, hyphens and underscores, or begins with neither a letter nor a digit"
@@ -145,6 +154,9 @@ def _check_name(what: str, name: str) -> None:
 def _check_container(properties: Mapping[str, Any]) -> None:
     if not properties.get("image"):
         raise ClientError("Container properties must contain an image")
+    if not _IMAGE.fullmatch(properties["image"]):
+        raise ClientError(f"Container image is not valid: {properties['image']!r}")
+    _check_roles(properties)
     _check_environment(properties.get("environment") or ())
     requirements = properties.get("resourceRequirements") or ()
     _check_requirements(requirements)
@@ -154,12 +166,36 @@ def _check_container(properties: Mapping[str, Any]) -> None:
             raise ClientError(f"Container properties must contain resourceRequirements of {kind}")
 
 
+def _check_roles(properties: Mapping[str, Any]) -> None:
+    for member in ("jobRoleArn", "executionRoleArn"):
+        if properties.get(member) and not _ROLE.fullmatch(properties[member]):
+            raise ClientError(f"{member} must be the ARN of a role, was {properties[member]!r}")
+    if properties.get("secrets") and not properties.get("executionRoleArn"):
+        raise ClientError("executionRoleArn is required for secrets")
+
+
+def _check_ec2(properties: Mapping[str, Any]) -> None:
+    for member in NOT_ON_EC2:
+        if properties.get(member):
+            raise ClientError(f"{member} must not be specified for jobs on EC2")
+    swappiness = (properties.get("linuxParameters") or {}).get("swappiness", 0)
+    if not 0 <= swappiness <= HIGHEST_SWAPPINESS:
+        raise ClientError(f"swappiness must be between 0 and {HIGHEST_SWAPPINESS}")
+    volumes = {each.get("name") for each in properties.get("volumes") or ()}
+    for point in properties.get("mountPoints") or ():
+        if point.get("sourceVolume") not in volumes:
+            raise ClientError(f"Unknown volume {point.get('sourceVolume')!r}")
+
+
 def _check_shared(request: Mapping[str, Any]) -> None:
     _check_tags(request.get("tags") or {})
     _check_retries(request.get("retryStrategy") or {})
     timeout = (request.get("timeout") or {}).get("attemptDurationSeconds")
     if timeout is not None and timeout < LEAST_TIMEOUT:
         raise ClientError(f"Timeout must be at least {LEAST_TIMEOUT} seconds, was {timeout}")
+    for member in ("schedulingPriority", "schedulingPriorityOverride"):
+        if not 0 <= request.get(member, 0) <= HIGHEST_PRIORITY:
+            raise ClientError(f"{member} must be between 0 and {HIGHEST_PRIORITY}")
 
 
 def _check_environment(variables: Iterable[Mapping[str, str]]) -> None:
@@ -170,7 +206,9 @@ def _check_environment(variables: Iterable[Mapping[str, str]]) -> None:
             )
 
 
-def _check_requirements(requirements: Iterable[Mapping[str, str]]) -> None:
+def _check_requirements(requirements: Sequence[Mapping[str, str]]) -> None:
+    if len({each["type"] for each in requirements}) < len(requirements):
+        raise ClientError("resourceRequirements must not repeat a type")
     for requirement in requirements:
         kind, value = requirement["type"], requirement["value"]
         least = LEAST_MEMORY if kind == "MEMORY" else 1

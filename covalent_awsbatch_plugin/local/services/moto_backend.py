@@ -35,6 +35,16 @@ def queue(region: Region, reference: str) -> Queue | None:
     return Queue(found.name, found.arn, found.state == "ENABLED", fair_share)
 
 
+def environment_use(region: Region, reference: str) -> tuple[str, list[str]]:
+    """Return the state of a compute environment, and the names of the queues that use it."""
+    backend = batch_backend(region)
+    environment = backend.get_compute_environment(reference)
+    if environment is None:
+        return "", []
+    queues = list(backend._job_queues.values())
+    return environment.state, [each.name for each in queues if environment in each.environments]
+
+
 def definition(region: Region, reference: str) -> dict[str, Any] | None:
     """Return an active job definition as DescribeJobDefinitions returns it.
 
