@@ -15,9 +15,11 @@ _REGISTRY_NETWORK = (
     "(ecr.api, ecr.dkr, s3) with an image in ECR."
 )
 _NO_WAY = (
-    r"(i/o timeout|dial tcp|deadline exceeded|connection (refused|reset)|no such host|timed out)"
+    r"(i/o timeout|dial tcp|deadline exceeded|connection (refused|reset)|no such host|timed out|"
+    r"handshake timeout|Client\.Timeout|awaiting headers)"
 )
-
+# What fetches an image, and on some hosts the registry's credentials before.
+_PULL = r"(CannotPull|ResourceInitializationError)"
 
 CONTAINER = (
     Rule(
@@ -27,7 +29,7 @@ CONTAINER = (
         "check that it exists and that its trust policy lets ecs-tasks.amazonaws.com assume it: "
         "batch_execution_role_name= and batch_job_role_name=. AWS Batch accepts job definitions "
         "with roles that do not exist.",
-        words=r"unable to assume the role '?(?P<role>[^' ]+)",
+        words=r"^ECS was unable to assume the role '?(?P<role>[^' ]+)",
         example=(
             "ECS was unable to assume the role "
             "'arn:aws:iam::123456789012:role/ecsTaskExecutionRole' that was provided for this "
@@ -56,7 +58,7 @@ CONTAINER = (
         "The execution role may not write to the log group {log_group}.",
         "let it (batch_execution_role_name=) do logs:CreateLogStream and logs:PutLogEvents there, "
         "and logs:CreateLogGroup where the group is not there yet.",
-        words=r"logging driver.*(AccessDenied|not authorized)",
+        words=r"logging driver.*(AccessDenied|not authorized|NoCredentialProviders)",
         example=(
             NOT_STARTED,
             "CannotStartContainerError: Error response from daemon: failed to initialize logging "
@@ -85,7 +87,8 @@ CONTAINER = (
         "let the execution role (batch_execution_role_name=) do secretsmanager:GetSecretValue, "
         "ssm:GetParameters and, for a key of your own, kms:Decrypt; in a private subnet, add the "
         "endpoints of these services.",
-        words=r"ResourceInitializationError.*(secret|ssm|parameter)",
+        words=r"ResourceInitializationError.*"
+        r"(retrieve secrets? from|\b(asm|ssm|secretsmanager)\b)",
         example=(
             NOT_STARTED,
             "ResourceInitializationError: unable to pull secrets or registry auth: execution "
@@ -99,7 +102,7 @@ CONTAINER = (
         "dispatch again, with retry_attempts= above 1; for many instances at once copy the image "
         "into a repository of your own in ECR ('covalent-awsbatch image'). Public registries "
         "limit pulls without a login, public.ecr.aws to about one a second for each address.",
-        words=r"toomanyrequests|429|pull rate limit|Rate exceeded",
+        words=rf"{_PULL}.*(toomanyrequests|\b429\b|pull rate limit|Rate exceeded)",
         example=(
             NOT_STARTED,
             "CannotPullImageManifestError: Error response from daemon: toomanyrequests: Rate "
@@ -112,7 +115,7 @@ CONTAINER = (
         "Images and finished containers take it up.",
         "dispatch again: another host may have room. Raise the size of the disk "
         "('covalent-awsbatch deploy' has RootVolumeGiB), or use a smaller image.",
-        words=r"no space left on device",
+        words=r"Cannot.*no space left on device",
         example=(
             NOT_STARTED,
             "CannotPullContainerError: failed to register layer: write /usr/lib/libcudart.so: no "
@@ -125,7 +128,7 @@ CONTAINER = (
         "The image {image} needs a newer NVIDIA driver than the host has.",
         "use an image with an older CUDA, or hosts with a newer AMI (a compute environment keeps "
         "its AMI until its infrastructure is updated).",
-        words=r"nvidia-container-cli.*(cuda|driver)",
+        words=r"nvidia-container-cli.*(cuda\W*[<>=]|update your driver)",
         example=(
             NOT_STARTED,
             "CannotStartContainerError: Error response from daemon: OCI runtime create failed: "
@@ -151,7 +154,7 @@ CONTAINER = (
         errors.ImageFailed,
         "The host did not reach the registry of {image}.",
         _REGISTRY_NETWORK,
-        words=rf"(CannotPull|ResourceInitializationError).*{_NO_WAY}",
+        words=rf"{_PULL}.*{_NO_WAY}",
         example=(
             NOT_STARTED,
             "CannotPullECRContainerError: Error response from daemon: Get "
@@ -167,8 +170,9 @@ CONTAINER = (
         "(batch_execution_role_name=) do ecr:GetAuthorizationToken, ecr:BatchGetImage and "
         "ecr:GetDownloadUrlForLayer; for another private registry name repositoryCredentials in "
         "container_properties=.",
-        words=r"(CannotPull|ResourceInitializationError).*"
-        r"(denied|not authorized|unauthorized|no basic auth|not found|does not exist|unknown|403)",
+        words=rf"{_PULL}.*"
+        r"(denied|not authorized|unauthorized|no basic auth|not found|does not exist|"
+        r"(manifest|name) unknown|\b403\b)",
         example=(
             NOT_STARTED,
             "CannotPullContainerAuthError: Error response from daemon: pull access denied for "
@@ -190,7 +194,7 @@ CONTAINER = (
         "The image {image} has no sh, which starts the job's command.",
         "use an image with a shell and Python (container_image_uri=); an ENTRYPOINT must let the "
         "job's command run.",
-        words=r"CannotStartContainerError.*(executable file not found|no such file or directory)",
+        words=r"CannotStartContainerError.*\bexec\b.*(executable file not found|no such file)",
         example=(
             NOT_STARTED,
             "CannotStartContainerError: Error response from daemon: failed to create shim task: "

@@ -14,6 +14,9 @@ _ROOM = (
     "its maximum; 'covalent-awsbatch doctor' compares them."
 )
 
+# AWS's reason of a job that waits, or the plugin's of such a job that it ended.
+_STUCK = r"^(cannot start: )?"
+
 # ---- What AWS decided about the job, whatever its container did
 
 DECIDED = (
@@ -23,7 +26,7 @@ DECIDED = (
         "The limit was {time_limit} seconds.",
         "raise time_limit= above {time_limit}, or make the task faster with vcpu=. The time in "
         "which packages are installed counts.",
-        words=r"Job attempt duration exceeded timeout",
+        words=r"^Job attempt duration exceeded timeout",
         example=("Job attempt duration exceeded timeout", ""),
     ),
     Rule(
@@ -33,7 +36,7 @@ DECIDED = (
         "environment's types to give.",
         "dispatch again later, or let the compute environment use more instance types, more "
         "subnets in other zones, or on-demand instances besides spot.",
-        words=r"Cancell?ed by JobStateTimeLimit action.*CAPACITY",
+        words=r"^Cancell?ed by JobStateTimeLimit action.*CAPACITY",
         example=(
             "Canceled by JobStateTimeLimit action due to reason: "
             "CAPACITY:INSUFFICIENT_INSTANCE_CAPACITY",
@@ -45,7 +48,7 @@ DECIDED = (
         errors.NeverStarted,
         "A time limit of the job queue canceled it while it waited.",
         "'covalent-awsbatch doctor' checks queue and compute environments; " + _ROOM,
-        words=r"Cancell?ed by JobStateTimeLimit action",
+        words=r"^Cancell?ed by JobStateTimeLimit action",
         example=(
             "Canceled by JobStateTimeLimit action due to reason: "
             "MISCONFIGURATION:JOB_RESOURCE_REQUIREMENT",
@@ -63,7 +66,7 @@ HOST_LOST = Rule(
     "left.",
     "raise retry_attempts= (retry_on='infrastructure' spares tasks that raised), or use an "
     "on-demand compute environment.",
-    words=r"Host EC2",
+    words=r"^Host EC2",
     example=("Host EC2 (instance i-0f2e4d6c8b0a19283) terminated.", ""),
 )
 OUT_OF_MEMORY = Rule(
@@ -71,7 +74,7 @@ OUT_OF_MEMORY = Rule(
     errors.OutOfMemory,
     "It had asked for {memory} GB.{peak}",
     "raise memory= above {memory} GB.",
-    words=r"OutOfMemory",
+    words=r"^OutOfMemory",
     example=(EXITED, "OutOfMemoryError: Container killed due to memory usage"),
 )
 
@@ -81,7 +84,7 @@ WAITING = (
         errors.NeverStarted,
         "AWS Batch reports that no instance of the queue has what the job asks for.",
         _ROOM,
-        words=r"MISCONFIGURATION:JOB_RESOURCE_REQUIREMENT",
+        words=rf"{_STUCK}MISCONFIGURATION:JOB_RESOURCE_REQUIREMENT",
         example=(
             "MISCONFIGURATION:JOB_RESOURCE_REQUIREMENT - The job resource requirement "
             "(vCPU/memory/GPU) is higher than that can be met by the CE(s) attached to the job "
@@ -97,7 +100,7 @@ WAITING = (
         "may have.",
         "lower vcpu=, or raise the compute environment's maximum ('covalent-awsbatch deploy "
         "--max-vcpus').",
-        words=r"MISCONFIGURATION:COMPUTE_ENVIRONMENT_MAX_RESOURCE",
+        words=rf"{_STUCK}MISCONFIGURATION:COMPUTE_ENVIRONMENT_MAX_RESOURCE",
         example=(
             "MISCONFIGURATION:COMPUTE_ENVIRONMENT_MAX_RESOURCE - CE(s) associated with the job "
             "queue cannot meet the CPU requirement of the job.",
@@ -111,7 +114,7 @@ WAITING = (
         "AWS Batch reports that its own service role lacks permissions to start instances.",
         "give the compute environment the role AWSServiceRoleForBatch (leave its service role "
         "empty), or correct the policies of the role that it has.",
-        words=r"MISCONFIGURATION:SERVICE_ROLE_PERMISSIONS",
+        words=rf"{_STUCK}MISCONFIGURATION:SERVICE_ROLE_PERMISSIONS",
         example=(
             "MISCONFIGURATION:SERVICE_ROLE_PERMISSIONS - Batch service role has a permission "
             "issue.",
@@ -125,7 +128,7 @@ WAITING = (
         "AWS Batch reports {code}.",
         "'covalent-awsbatch doctor' checks queue and compute environments; AWS documents these "
         "codes under 'Jobs stuck in a RUNNABLE status'.",
-        words=r"(?P<code>MISCONFIGURATION:\w+)",
+        words=rf"{_STUCK}(?P<code>MISCONFIGURATION:\w+)",
         example=("MISCONFIGURATION:EC2_LAUNCH_TEMPLATE - The launch template is not valid.", ""),
         status="RUNNABLE",
     ),

@@ -26,7 +26,8 @@ class Rule:
         error: The error's class.
         detail: What is known, after the class's own sentence.
         advice: What to do.
-        words: Pattern of AWS's words, in any case of letters; empty for anything.
+        words: Pattern of AWS's words, in any case of letters; empty for anything. A caret is the
+            beginning of the status reason or of the container's.
         log: Pattern of the log's end, likewise.
         exit_codes: The job's exit code, if that matters.
         example: AWS's words, as documented or reported: the status reason, and the container's.
@@ -57,4 +58,4 @@ class Rule:
 
 @lru_cache(maxsize=128)
 def _compiled(pattern: str) -> re.Pattern[str]:
-    return re.compile(pattern, re.IGNORECASE | re.DOTALL)
+    return re.compile(pattern, re.IGNORECASE | re.DOTALL | re.MULTILINE)

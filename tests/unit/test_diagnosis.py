@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import string
 from dataclasses import replace
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from covalent_awsbatch_plugin import errors
 from covalent_awsbatch_plugin.aws.model.description import Attempt, JobDescription, parse_job
@@ -111,6 +114,68 @@ WORDS = {
         errors.DiskFull,
         ["disk"],
     ),
+    "secret of ssm": (
+        ended(NOT_STARTED, "ResourceInitializationError: unable to pull secrets or registry auth: "
+        "execution resource retrieval failed: unable to retrieve secrets from ssm: context "
+        "deadline exceeded"),
+        errors.SecretsUnavailable,
+        ["ssm:GetParameters"],
+    ),
+    "registry's credentials not reached": (
+        ended(NOT_STARTED, "ResourceInitializationError: unable to pull secrets or registry auth: "
+        "execution resource retrieval failed: unable to retrieve ecr registry auth: service call "
+        "has been retried 3 time(s): RequestError: send request failed caused by: Post "
+        "https://api.ecr.us-east-1.amazonaws.com/: dial tcp 10.0.0.1:443: i/o timeout"),
+        errors.ImageFailed,
+        ["did not reach the registry"],
+    ),
+    "registry's credentials denied": (
+        ended(NOT_STARTED, "ResourceInitializationError: unable to pull secrets or registry auth: "
+        "unable to retrieve ecr registry auth: AccessDeniedException: User: arn:aws:sts::1:"
+        "assumed-role/x is not authorized to perform: ecr:GetAuthorizationToken"),
+        errors.ImageFailed,
+        ["ecr:GetAuthorizationToken"],
+    ),
+    "registry not reached in time": (
+        ended(NOT_STARTED, "CannotPullContainerError: Error response from daemon: Get https://"
+        "registry-1.docker.io/v2/: net/http: request canceled while waiting for connection "
+        "(Client.Timeout exceeded while awaiting headers)"),
+        errors.ImageFailed,
+        ["did not reach the registry"],
+    ),
+    "image not there": (
+        ended(NOT_STARTED, "CannotPullContainerError: Error response from daemon: manifest for "
+        "x:1 not found: manifest unknown: Requested image not found"),
+        errors.ImageFailed,
+        ["there is no such image"],
+    ),
+    "registry's certificate": (
+        ended(NOT_STARTED, "CannotPullContainerError: Error response from daemon: Get https://"
+        "r.example/v2/: x509: certificate signed by unknown authority"),
+        errors.ImageFailed,
+        ["the host has a way to the registry", "x509"],
+    ),
+    "log without credentials": (
+        ended(NOT_STARTED, "CannotStartContainerError: Error response from daemon: failed to "
+        "initialize logging driver: failed to create Cloudwatch log stream: "
+        "NoCredentialProviders: no valid providers in chain."),
+        errors.LogUnavailable,
+        ["batch_execution_role_name="],
+    ),
+    "no driver at all": (
+        ended(NOT_STARTED, "CannotStartContainerError: Error response from daemon: OCI runtime "
+        "create failed: nvidia-container-cli: initialization error: load library failed: "
+        "libnvidia-ml.so.1: cannot open shared object file"),
+        errors.ContainerFailed,
+        ["libnvidia-ml.so.1"],
+    ),
+    "device": (
+        ended(NOT_STARTED, "CannotStartContainerError: Error response from daemon: error "
+        'gathering device information while adding custom device "/dev/x": no such file or '
+        "directory"),
+        errors.ContainerFailed,
+        ["container_properties=", "/dev/x"],
+    ),
     "service role": (
         ended("MISCONFIGURATION:SERVICE_ROLE_PERMISSIONS - Batch service role has a permission "
         "issue.", status="RUNNABLE"),
@@ -214,6 +279,45 @@ def test_words_that_no_rule_knows_are_quoted_without_a_guess(status_reason, reas
         assert text in error.detail
     assert "ENTRYPOINT" not in str(error)
     assert "may have" not in str(error)
+
+
+HEX = st.text("0123456789abcdef", min_size=64, max_size=64)
+WORD = st.text(string.ascii_letters + " .:/-", max_size=60)
+PARTS = [part for rule in RULES for part in rule.example if part and part not in (EXITED, "")]
+
+
+@given(digest=HEX, account=st.from_regex(r"[0-9]{12}", fullmatch=True))
+@example(digest="429" * 21 + "f", account="429403429403")
+def test_numbers_in_names_are_no_status_codes(digest: str, account: str):
+    image = f"{account}.dkr.ecr.us-east-1.amazonaws.com/x{digest[:8]}@sha256:{digest}"
+    error = error_of(ended(NOT_STARTED, f"CannotPullContainerError: {image}: invalid checksum"))
+    assert type(error) is errors.ImageFailed
+    assert "rate" not in error.detail
+    assert "denied" not in error.detail
+
+
+@given(st.sampled_from(PARTS), WORD.filter(lambda text: text.strip(" .:/-")))
+def test_a_person_s_words_are_theirs_whatever_they_quote(part: str, before: str):
+    reason = f"for {before}: {part}"
+    error = error_of(ended(reason, exit_code=137, terminated=True))
+    assert type(error) is errors.JobTerminated
+    assert reason in error.detail
+
+
+@given(WORD, WORD, st.one_of(st.none(), st.integers(1, 199).filter(lambda code: code != 137)))
+def test_random_words_are_quoted(status_reason: str, reason: str, code: int | None):
+    error = error_of(ended(f"New{status_reason}", f"New{reason}", exit_code=code))
+    assert type(error) is errors.OutcomeMissing
+    assert f"New{status_reason}" in error.detail
+    assert f"New{reason}" in error.detail
+
+
+@given(st.sampled_from(PARTS), st.sampled_from(PARTS))
+def test_two_known_reasons_end_in_one_known_error(first: str, second: str):
+    known = {rule.error for rule in RULES}
+    error = error_of(ended(first, second))
+    assert type(error) in known
+    assert second in str(error)
 
 
 def test_what_the_task_did_comes_before_everything():

@@ -101,7 +101,7 @@ def operation_of(request: urllib.request.Request) -> Any:
             and set(query) - set(wanted) <= _at(members, "querystring")
         ):
             found.append((len(wanted) + len(required), name))
-    # Those that want the most of the query; of the rest, copies are told apart by a header.
+    # Those that want the most of the query; of the rest, copies differ by a header.
     most = max(found)[0]
     names = [name for count, name in found if count == most and "Copy" not in name]
     names = [name for name in names if not name.endswith(("Tagging", "Acl", "Torrent"))]

@@ -24,7 +24,11 @@ def check(operation: str, request: Any) -> None:
     Raises:
         ClientError: AWS would refuse it.
     """
-    shape = service_model.service("batch").operation_model(operation).input_shape
+    model = service_model.service("batch")
+    if operation not in model.operation_names:
+        # An older botocore than the caller's.
+        return
+    shape = model.operation_model(operation).input_shape
     for found in service_model.violations(request, shape, "the request"):
         if not found.endswith(service_model.UNKNOWN):
             raise ClientError(f"Error executing request, Exception : {found}")
