@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
+import promises
 from botocore.exceptions import ClientError, EndpointConnectionError, NoCredentialsError
 
 from covalent_awsbatch_plugin import errors
@@ -66,9 +67,9 @@ assert "ZeroDivisionError: division by zero\n" in node["stderr"], node
 print(node["stderr"])
 ```
 
-This page is made from the code by `python docs/tools/write.py`: the texts are those of the plugin,
-for a job that asked for 3.75 GB and 300 seconds. AWS's words in them are as AWS documents them, or
-as users have reported them.
+This page is made from the code by `python docs/tools/write.py`: each promise stands with the tests
+that prove it, and the texts are those of the plugin, for a job that asked for 3.75 GB and 300
+seconds. AWS's words in them are as AWS documents them, or as users have reported them.
 
 ## What is retried
 
@@ -76,19 +77,16 @@ Throttling, server errors, lost connections, expired credentials and a wrong clo
 task. Its calls are retried with backoff, and that is logged once in the Covalent server's log with
 what to do, and again when it is over:
 
-- A job that was submitted is watched until it ends, and its outcome fetched, for as long as that
-  takes: through a night of expired credentials, a permission that was taken away and given back,
-  or another account's keys in the same file.
-- Before a job is submitted, calls are retried for an hour; when no call has ever succeeded, for 20
-  seconds, as a wrong set-up is likelier then.
-- A submission whose response was lost is looked for by the job's name before it is repeated.
-- A cancelled task's job is ended in the background, however long that takes. When a script or the
-  Covalent server ends, this and the last deletions are given a few seconds.
+{retried}
 
 Batch attempts a job up to `retry_attempts` times in all, whatever an attempt failed of, unless
 `retry_on="infrastructure"` excludes it. A wrong Python version, a part of the task that cannot be
 unpickled, a result that cannot be pickled or stored, a missing permission and a time limit that
 is exceeded are never attempted again.
+
+## What is kept
+
+{kept}
 
 ## What a task may leave behind
 
@@ -399,7 +397,9 @@ def examples() -> list[Example]:
 
 def page() -> str:
     """Return the page."""
-    parts = [INTRODUCTION.lstrip()]
+    introduction = INTRODUCTION.lstrip()
+    introduction = introduction.replace("{retried}", promises.listed(promises.RETRIED))
+    parts = [introduction.replace("{kept}", promises.listed(promises.KEPT))]
     for title, make in SECTIONS:
         parts.append(f"## {title}\n")
         parts += map(_shown, make())

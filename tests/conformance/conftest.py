@@ -5,11 +5,16 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from covalent_awsbatch_plugin import AWSBatchExecutor
 from covalent_awsbatch_plugin.local import LocalAws
+from tests.fake_aws import FakeAws
+
+from .over_fake import Make
 
 # A minute's time limit takes six tenths of a second, the grace of 30 s three.
 TIME_SCALE = 0.01
@@ -40,6 +45,13 @@ def jobs(local: LocalAws, image: str) -> Iterator[Jobs]:
     made = Jobs(local, image)
     yield made
     made.end_all()
+
+
+@pytest.fixture
+def make(aws: FakeAws, tmp_path: Path) -> Make:
+    """Makes executors for the test's own fake AWS."""
+    ours = {"poll_freq": 0.3, "retry_attempts": 1, "cache_dir": str(tmp_path / "cache")}
+    return lambda **options: AWSBatchExecutor(**{**aws.executor_options(), **ours, **options})
 
 
 @dataclass

@@ -17,10 +17,10 @@ from tests.fake_aws import ApiError, FakeAws, JobEnd
 from tests.fake_aws.aws import BUCKET
 from tests.fake_aws.scripts import run_here, store, task_of
 
+from .over_fake import objects, wait_until
+
 # So long that whatever is seen earlier was not seen by DescribeJobs.
 POLL_FREQ = 3600
-
-Make = Callable[..., AWSBatchExecutor]
 
 
 @pytest.fixture
@@ -39,18 +39,6 @@ def run(aws: FakeAws, tmp_path: Path) -> Callable[..., Any]:
         return await asyncio.wait_for(one.run(function, list(args), {}, metadata), 60)
 
     return run
-
-
-def objects(aws: FakeAws) -> dict[str, Any]:
-    return aws.objects()
-
-
-async def wait_until(condition: Callable[[], Any], seconds: float = 30) -> None:
-    loop = asyncio.get_running_loop()
-    deadline = loop.time() + seconds
-    while not condition():
-        assert loop.time() < deadline, f"not within {seconds} seconds"
-        await asyncio.sleep(0.01)
 
 
 async def test_a_task_that_returns_is_seen_without_describe_jobs(aws, run):

@@ -6,7 +6,6 @@ import asyncio
 import gc
 import logging
 from collections.abc import Awaitable, Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,9 +13,11 @@ from covalent._shared_files.exceptions import TaskCancelledError
 
 from covalent_awsbatch_plugin import AWSBatchExecutor, errors
 from covalent_awsbatch_plugin.protocol import env_names, s3_keys
-from tests.fake_aws import ApiError, FakeAws, JobEnd
+from tests.fake_aws import ApiError, CutError, FakeAws, JobEnd
 from tests.fake_aws.aws import ACCESS_KEY, BUCKET, SECRET_KEY
 from tests.fake_aws.scripts import run_here, task_of
+
+from .over_fake import Make, objects, wait_until
 
 MB = 1024 * 1024
 Run = Callable[..., Awaitable[Any]]
@@ -29,14 +30,7 @@ def aws() -> Iterator[FakeAws]:
 
 
 @pytest.fixture
-def make(aws: FakeAws, tmp_path: Path) -> Callable[..., AWSBatchExecutor]:
-    """Make an executor for the fake AWS."""
-    ours = {"poll_freq": 0.3, "retry_attempts": 1, "cache_dir": str(tmp_path / "cache")}
-    return lambda **options: AWSBatchExecutor(**{**aws.executor_options(), **ours, **options})
-
-
-@pytest.fixture
-def run(make: Callable[..., AWSBatchExecutor]) -> Run:
+def run(make: Make) -> Run:
     """Run a function as a job of node 0 of a dispatch, within a minute."""
 
     async def run(function: Any, *args: Any, dispatch: str = "d", **options: Any) -> Any:
@@ -48,18 +42,6 @@ def run(make: Callable[..., AWSBatchExecutor]) -> Run:
     return run
 
 
-async def wait_until(condition: Callable[[], Any], seconds: float = 20) -> None:
-    loop = asyncio.get_running_loop()
-    deadline = loop.time() + seconds
-    while not condition():
-        assert loop.time() < deadline, f"not within {seconds} seconds"
-        await asyncio.sleep(0.01)
-
-
-def objects(aws: FakeAws) -> dict[str, Any]:
-    return aws.objects()
-
-
 # ---- Answers
 
 
@@ -67,6 +49,12 @@ def objects(aws: FakeAws) -> dict[str, Any]:
 async def test_an_answer_that_cannot_be_read_is_asked_for_again(aws, run, operation):
     garbage = ApiError("", status=200, body=b"<html>a proxy's page</html>")
     aws.fail(operation, garbage)
+    assert await run(len, "abc") == 3
+    assert len(aws.batch.jobs) == 1
+
+
+async def test_a_submission_whose_response_is_lost_makes_one_job(aws, run):
+    aws.fail("batch:SubmitJob", CutError(done=True))
     assert await run(len, "abc") == 3
     assert len(aws.batch.jobs) == 1
 
@@ -126,7 +114,7 @@ async def test_clean_up_takes_nothing_from_a_task_that_starts_meanwhile(aws, run
     """The next electron of a dispatch may start at the moment its objects are swept away."""
 
     async def with_worker(job: Any, fake: FakeAws) -> JobEnd:
-        assert job.environment[env_names.ENV_WORKER] in objects(fake)
+        assert job.environment[env_names.ENV_WORKER] in fake.s3.buckets[BUCKET].objects
         return await run_here(job, fake)
 
     aws.script = with_worker
@@ -165,7 +153,7 @@ async def test_tasks_that_queue_for_submission_can_be_cancelled(aws, make):
     too_fast = ApiError("TooManyRequestsException", "Too Many Requests", 429)
     aws.fail("batch:SubmitJob", too_fast, times=1_000_000)
     # All are uploaded, and a few submitted.
-    await wait_until(lambda: len(objects(aws)) > count, 60)
+    await wait_until(lambda: len(objects(aws)) >= count, 60)
     before = len(aws.batch.jobs)
     await cancel_all(one, runs)
     aws.faults.clear()

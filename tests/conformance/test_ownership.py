@@ -20,37 +20,13 @@ from tests.fake_aws import CutError, FakeAws, JobEnd
 from tests.fake_aws.aws import BUCKET
 from tests.fake_aws.scripts import run_here, task_of
 
-LARGE = bytes(range(256)) * 2048
-
-Make = Callable[..., AWSBatchExecutor]
+from .over_fake import LARGE, Make, objects, task, wait_until
 
 
 @pytest.fixture
 def aws() -> Iterator[FakeAws]:
     with FakeAws(script=run_here, job_seconds=0.1) as fake:
         yield fake
-
-
-@pytest.fixture
-def make(aws: FakeAws, tmp_path: Path) -> Make:
-    ours = {"poll_freq": 0.3, "retry_attempts": 1, "cache_dir": str(tmp_path / "cache")}
-    return lambda **options: AWSBatchExecutor(**{**aws.executor_options(), **ours, **options})
-
-
-def task(node: int, dispatch: str = "d") -> dict[str, Any]:
-    return {"dispatch_id": dispatch, "node_id": node}
-
-
-def objects(aws: FakeAws) -> dict[str, Any]:
-    return aws.objects()
-
-
-async def wait_until(condition: Callable[[], Any], seconds: float = 30) -> None:
-    loop = asyncio.get_running_loop()
-    deadline = loop.time() + seconds
-    while not condition():
-        assert loop.time() < deadline, f"not within {seconds} seconds"
-        await asyncio.sleep(0.01)
 
 
 # ---- Executors that differ, in one dispatch
@@ -150,7 +126,8 @@ async def test_each_has_its_objects_encrypted_as_it_asks(aws, make, keep):
         keys = [job.environment[env_names.ENV_TASK], job.environment[env_names.ENV_WORKER]]
         keys += [part.key for part in (call.function, *call.args) if part.key]
         assert len(keys) == 3
-        assert {encryption_of(objects(aws)[key]) for key in keys} == {wanted}
+        stored = aws.s3.buckets[BUCKET].objects
+        assert {encryption_of(stored[key]) for key in keys} == {wanted}
     release.set()
     assert await asyncio.gather(*runs) == [len(LARGE)] * len(encryptions)
 

@@ -10,21 +10,20 @@ import itertools
 import logging
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 from covalent._shared_files.exceptions import TaskCancelledError
 
-from covalent_awsbatch_plugin import AWSBatchExecutor, errors
+from covalent_awsbatch_plugin import errors
 from tests.fake_aws import ApiError, CutError, FakeAws
 from tests.fake_aws.aws import ACCESS_KEY, ACCOUNT, BUCKET, SECRET_KEY
 from tests.fake_aws.scripts import run_here
 
-Make = Callable[..., AWSBatchExecutor]
+from .over_fake import LARGE, Make, wait_until
+
 NEW_KEY, THIRD_KEY = "AKIAFAKENEWFAKENEW00", "AKIAFAKETHIRDFAKE000"
 OTHER_ACCOUNT = "999999999999"
-LARGE = bytes(range(256)) * 2048
 
 
 class FastLoop(asyncio.SelectorEventLoop):
@@ -54,20 +53,6 @@ def event_loop_policy() -> asyncio.AbstractEventLoopPolicy:
 def aws() -> Iterator[FakeAws]:
     with FakeAws(script=run_here, job_seconds=600) as fake:
         yield fake
-
-
-@pytest.fixture
-def make(aws: FakeAws, tmp_path: Path) -> Make:
-    ours = {"poll_freq": 0.3, "retry_attempts": 1, "cache_dir": str(tmp_path / "cache")}
-    return lambda **options: AWSBatchExecutor(**{**aws.executor_options(), **ours, **options})
-
-
-async def wait_until(condition: Callable[[], Any], seconds: float = 30) -> None:
-    """Wait, in the wall's time."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"not within {seconds} seconds"
-        await asyncio.sleep(0.01)
 
 
 async def pass_hours(hours: float, calls: Callable[[], int]) -> None:

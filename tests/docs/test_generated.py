@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from types import ModuleType
 
 import pytest
@@ -43,6 +44,16 @@ def test_every_kind_of_failure_is_shown() -> None:
     shown = {type(example.error) for example in load("failures").examples()}
     kinds = {kind for _, kind in inspect.getmembers(errors, inspect.isclass)}
     assert kinds - shown == {errors.BatchTaskError}
+
+
+@pytest.mark.usefixtures("tools")
+def test_each_promise_about_the_engine_names_tests_that_exist() -> None:
+    promises = load("promises")
+    for promise in (*promises.RETRIED, *promises.KEPT):
+        assert promise.tests
+        for test in promise.tests:
+            file, _, function = test.partition("::")
+            assert re.search(rf"def {function}\(", (ROOT / file).read_text("utf-8")), test
 
 
 @pytest.mark.usefixtures("tools")

@@ -53,7 +53,7 @@ class Watch:
         asked: Whether a call that asks for it is under way.
         elsewhere: Returns whether the end of a task that returns is seen elsewhere, at once.
         ending: Whether the job is about to end, as far as is known.
-        attempts: How many of its attempts had ended when it was last described.
+        attempts: How many of its attempts had ended, as far as it was described.
     """
 
     job_id: str
@@ -128,7 +128,8 @@ class Schedule:
         watch.interval = watch.poll_freq if relaxed else min(grown, watch.poll_freq)
         watch.described, watch.asked = now, False
         watch.status, watch.missing_since = job.status, None
-        watch.attempts = len(job.attempts)
+        # A description may lag behind an earlier one.
+        watch.attempts = max(watch.attempts, len(job.attempts))
 
     def postpone(self, job_id: str, now: float) -> None:
         """Note that nothing was learned of a job: it is looked at again after its interval."""
