@@ -46,7 +46,9 @@ def answer(call: messages.Call) -> messages.Outcome:
     try:
         result = electron_call.pack(function(*args, **kwargs))
     except Exception as error:  # noqa: BLE001 - as a task may
-        inner = error.__traceback__.tb_next if error.__traceback__ else None
+        trace = error.__traceback__
+        # There is no more than this frame where the arguments do not fit.
+        inner = (trace and trace.tb_next) or trace
         outcome = task_process.explain(error.with_traceback(inner), Source())
         return dataclasses.replace(outcome, stdout=out.read(), stderr=err.read())
     described = task_process.describe(result)

@@ -12,7 +12,7 @@ sys.path.insert(0, str(ROOT))
 from tests.parity import catalogue  # noqa: E402
 from tests.parity.case import CATALOGUE  # noqa: E402
 from tests.parity.differences import DIFFERENCES  # noqa: E402
-from tests.parity.documented import rows as documented  # noqa: E402
+from tests.parity.documented import CHANGES, FEATURES, rows  # noqa: E402
 
 PAGE = """# Like Covalent's local executor
 
@@ -33,6 +33,11 @@ in `tests/parity`. Where the two must differ, it is on this list.
   a package that the image has.
 - A file transfer of a folder from S3 fails: Covalent asks for its objects with the folder's
   prefix twice. Transfer the files one by one, or the whole bucket (`s3://bucket/`).
+- Hooks and file transfers of an electron whose result is unpacked run again for each item.
+- `multiprocessing.Pool.terminate`, also at the end of `with Pool() as pool`, may wait for ever in
+  a task on `local`: its processes have the server's handler of SIGTERM. A job's do not.
+- A task on `local` that dispatches another workflow on `local` and waits for it needs two of its
+  processes; Covalent has one for each CPU.
 - Covalent refuses task packing; `COVALENT_ENABLE_TASK_PACKING` is not to be set.
 - `executor=["awsbatch", {{...}}]` is not accepted. Give an `AWSBatchExecutor` instead.
 - A sublattice that names an executor without options inherits the options of its lattice. They
@@ -64,11 +69,20 @@ An entry is for a case and a field of what is compared; an entry that differs no
 | --- | --- |
 {differences}
 
-## What Covalent's documentation and changelog describe
+## What Covalent's documentation describes
 
 | Feature | Tests | Why none, or not more |
 | --- | --- | --- |
 {features}
+
+## What Covalent's changelog reports
+
+By release, up to 0.240. What only concerns the server, its database, the user interface or the
+releases themselves is left out.
+
+| Feature | Tests | Why none, or not more |
+| --- | --- | --- |
+{changes}
 """
 
 
@@ -95,7 +109,8 @@ def readme() -> str:
     return README.format(
         rows="\n".join(_cases()),
         differences="\n".join(_shown()),
-        features="\n".join(documented()),
+        features="\n".join(rows(FEATURES)),
+        changes="\n".join(rows(CHANGES)),
     )
 
 

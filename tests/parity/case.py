@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+COMPLETED = "COMPLETED"
+FAILED = "FAILED"
+
 
 @dataclass(frozen=True)
 class Setting:
@@ -47,6 +50,7 @@ class Case:
         feature: The feature, as Covalent's documentation names it.
         name: The case's name.
         build: Makes the workflow.
+        ends: The status with which its dispatch ends, on both: what fails alike is no feature.
         on_batch: Whether it is also run with Covalent's built-in nodes on Batch.
         differs: What must differ from ``local``: by key of the table of differences, the fields.
         pending: Why it is expected to fail until a fault is fixed.
@@ -55,6 +59,7 @@ class Case:
     feature: str
     name: str
     build: Callable[[Setting], Workflow]
+    ends: str = COMPLETED
     on_batch: bool = False
     differs: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     pending: str = ""
@@ -66,6 +71,7 @@ CATALOGUE: dict[str, Case] = {}
 def case(
     feature: str,
     *,
+    ends: str = COMPLETED,
     on_batch: bool = False,
     differs: Mapping[str, tuple[str, ...]] | None = None,
     pending: str = "",
@@ -75,7 +81,7 @@ def case(
     def add(build: Callable[[Setting], Workflow]) -> Callable[[Setting], Workflow]:
         assert build.__name__ not in CATALOGUE, build.__name__
         CATALOGUE[build.__name__] = Case(
-            feature, build.__name__, build, on_batch, differs or {}, pending
+            feature, build.__name__, build, ends, on_batch, differs or {}, pending
         )
         return build
 

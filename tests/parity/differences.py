@@ -132,6 +132,11 @@ DIFFERENCES: dict[str, Difference] = {
         reason="The job runs on another host. S3 and HTTP transfers work as they are.",
         shown_by="tests/containers/test_workflows.py, test_it_is_a_container",
     ),
+    "environment": Difference(
+        local="a task has the environment variables of the Covalent server, and some of its own",
+        ours="it has those of its image, and environment=",
+        reason="The job runs elsewhere. ct.get_context() has the dispatch and the node.",
+    ),
     "server": Difference(
         local="ct.dispatch in a task finds the Covalent server by itself",
         ours="it needs dispatcher_addr=, an address that the job can reach",

@@ -22,6 +22,7 @@ def _cases():
 def test_as_local(name: str, mode: str, runs: Runs):
     case = CATALOGUE[name]
     ours, local = runs.observation(case, mode), runs.observation(case, LOCAL)
+    assert ours.status == case.ends, [node for node in ours.nodes if node.raised or node.error]
     named = entries(case)
     found = differences(without(named, ours), without(named, local))
     assert not found, "\n".join(found)

@@ -8,7 +8,7 @@ import operator
 
 import covalent as ct
 
-from ..case import Setting, Workflow, case
+from ..case import FAILED, Setting, Workflow, case
 
 FACTOR = 3
 
@@ -111,7 +111,7 @@ def electron_inside_electron(setting: Setting) -> Workflow:
     return Workflow(workflow)
 
 
-@case("A generator function: its result cannot be pickled")
+@case("A generator function: its result cannot be pickled", ends=FAILED)
 def generator(setting: Setting) -> Workflow:
     @ct.electron
     def count():
@@ -123,7 +123,7 @@ def generator(setting: Setting) -> Workflow:
     return Workflow(workflow)
 
 
-@case("A coroutine function: its result cannot be pickled")
+@case("A coroutine function: its result cannot be pickled", ends=FAILED)
 def coroutine(setting: Setting) -> Workflow:
     @ct.electron
     async def count():

@@ -70,3 +70,20 @@ def environment(setting: Setting) -> Workflow:
         return look()
 
     return Workflow(workflow)
+
+
+@case(
+    "The environment of the Covalent server",
+    differs={"environment": ("output", "string", "dispatch.result", "dispatch.string")},
+)
+def environment_of_the_server(setting: Setting) -> Workflow:
+    @ct.electron
+    def look():
+        import os
+
+        return sorted({"COVALENT_DISPATCH_ID", "COVALENT_SVC_PORT"} & os.environ.keys())
+
+    def workflow():
+        return look()
+
+    return Workflow(workflow)

@@ -6,7 +6,7 @@ import sys
 
 import covalent as ct
 
-from ..case import Setting, Workflow, case
+from ..case import FAILED, Setting, Workflow, case
 
 # The fields of a node that local leaves empty where its worker is lost.
 WHAT_IT_WROTE = ("stdout", "stderr", "raised")
@@ -40,7 +40,7 @@ def raising(name, action):
     return Workflow(workflow)
 
 
-@case("An exception")
+@case("An exception", ends=FAILED)
 def exception(setting: Setting) -> Workflow:
     def action():
         raise ValueError("what a pity\nin two lines")
@@ -48,7 +48,7 @@ def exception(setting: Setting) -> Workflow:
     return raising("fail", action)
 
 
-@case("An exception of a class of the user's")
+@case("An exception of a class of the user's", ends=FAILED)
 def exception_of_ones_own(setting: Setting) -> Workflow:
     def action():
         raise Custom(7, {"detail": None})
@@ -56,7 +56,7 @@ def exception_of_ones_own(setting: Setting) -> Workflow:
     return raising("fail", action)
 
 
-@case("An exception with a cause and a context")
+@case("An exception with a cause and a context", ends=FAILED)
 def exception_with_a_cause(setting: Setting) -> Workflow:
     def action():
         try:
@@ -70,7 +70,9 @@ def exception_with_a_cause(setting: Setting) -> Workflow:
     return raising("fail", action)
 
 
-@case("An exception whose text is not Unicode", differs={"not Unicode": WHAT_IT_WROTE})
+@case(
+    "An exception whose text is not Unicode", ends=FAILED, differs={"not Unicode": WHAT_IT_WROTE}
+)
 def exception_with_a_surrogate(setting: Setting) -> Workflow:
     def action():
         raise ValueError("a file name: \udcff")
@@ -78,7 +80,7 @@ def exception_with_a_surrogate(setting: Setting) -> Workflow:
     return raising("fail", action)
 
 
-@case("An exception that cannot be shown")
+@case("An exception that cannot be shown", ends=FAILED)
 def exception_that_cannot_be_shown(setting: Setting) -> Workflow:
     def action():
         raise Unshown
@@ -86,7 +88,7 @@ def exception_that_cannot_be_shown(setting: Setting) -> Workflow:
     return raising("fail", action)
 
 
-@case("sys.exit", differs={"exit": WHAT_IT_WROTE})
+@case("sys.exit", ends=FAILED, differs={"exit": WHAT_IT_WROTE})
 def exit_of_python(setting: Setting) -> Workflow:
     def action():
         sys.exit(3)
@@ -94,7 +96,7 @@ def exit_of_python(setting: Setting) -> Workflow:
     return raising("fail", action)
 
 
-@case("KeyboardInterrupt", differs={"exit": WHAT_IT_WROTE})
+@case("KeyboardInterrupt", ends=FAILED, differs={"exit": WHAT_IT_WROTE})
 def keyboard_interrupt(setting: Setting) -> Workflow:
     def action():
         raise KeyboardInterrupt
@@ -102,7 +104,7 @@ def keyboard_interrupt(setting: Setting) -> Workflow:
     return raising("fail", action)
 
 
-@case("A package that is missing")
+@case("A package that is missing", ends=FAILED)
 def missing_package(setting: Setting) -> Workflow:
     def action():
         import no_such_package_anywhere  # noqa: F401
@@ -110,7 +112,7 @@ def missing_package(setting: Setting) -> Workflow:
     return raising("fail", action)
 
 
-@case("Electrons that depend on one that failed do not run")
+@case("Electrons that depend on one that failed do not run", ends=FAILED)
 def dependents_do_not_run(setting: Setting) -> Workflow:
     @ct.electron
     def fail():

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import shutil
 from configparser import ConfigParser
 from pathlib import Path
 
 import covalent as ct
 from covalent._file_transfer.strategies.shutil_strategy import Shutil
 
-from ..case import Setting, Workflow, case
+from ..case import COMPLETED, FAILED, Setting, Workflow, case
 
 
 def source(setting: Setting, name: str = "in.txt", text: str = "carried") -> Path:
@@ -70,7 +71,7 @@ def temporary_files(setting: Setting) -> Workflow:
     return Workflow(workflow)
 
 
-@case("A transfer of a file that does not exist fails")
+@case("A transfer of a file that does not exist fails", ends=FAILED)
 def missing_file(setting: Setting) -> Workflow:
     transfer = ct.fs.FileTransfer(str(setting.place / "absent"), str(setting.place / "out"))
 
@@ -103,6 +104,22 @@ def files_before_and_after(setting: Setting) -> Workflow:
     return Workflow(workflow)
 
 
+@case("A file before an electron whose result is unpacked: Covalent repeats the transfer")
+def files_and_unpacking(setting: Setting) -> Workflow:
+    here, there = ct.fs.File(str(source(setting))), ct.fs.File(f"{setting.place}/to.txt")
+    transfer = ct.fs.FileTransfer(here, there)
+
+    @ct.electron(files=[transfer])
+    def pair(number, files):
+        return number, Path(files[0][1]).read_text()
+
+    def workflow():
+        number, text = pair(number=1)
+        return text, number
+
+    return Workflow(workflow)
+
+
 def copied_folder(setting: Setting, strategy: object) -> Workflow:
     """Return a workflow whose electron reads a folder that a transfer has copied."""
     folder, target = setting.place / "folder", setting.place / "copy"
@@ -122,12 +139,15 @@ def copied_folder(setting: Setting, strategy: object) -> Workflow:
     return Workflow(workflow)
 
 
-@case("A folder on the same host: the strategy Shutil refuses folders")
+@case("A folder on the same host: the strategy Shutil refuses folders", ends=FAILED)
 def folder_with_shutil(setting: Setting) -> Workflow:
     return copied_folder(setting, Shutil())
 
 
-@case("A folder on the same host: the strategy Rsync, where rsync is installed; or it fails")
+RSYNC = COMPLETED if shutil.which("rsync") else FAILED
+
+
+@case("A folder on the same host: the strategy Rsync; it fails where rsync is missing", ends=RSYNC)
 def folder_with_rsync(setting: Setting) -> Workflow:
     return copied_folder(setting, ct.fs_strategies.Rsync())
 
@@ -168,7 +188,7 @@ def http_download(setting: Setting) -> Workflow:
     return Workflow(workflow)
 
 
-@case("HTTP strategy: a download that the server refuses fails")
+@case("HTTP strategy: a download that the server refuses fails", ends=FAILED)
 def http_download_that_fails(setting: Setting) -> Workflow:
     transfer = ct.fs.TransferFromRemote(
         f"{setting.server}/api/v2/dispatches/none",
@@ -300,7 +320,7 @@ def s3_download(setting: Setting) -> Workflow:
     return with_s3(setting, transfer, read, bucket)
 
 
-@case("S3 strategy: an object that does not exist fails")
+@case("S3 strategy: an object that does not exist fails", ends=FAILED)
 def s3_download_that_fails(setting: Setting) -> Workflow:
     bucket = bucket_of(setting)
     transfer = ct.fs.TransferFromRemote(f"s3://{bucket}/none", str(setting.place / "got"))
@@ -327,7 +347,7 @@ def s3_upload_of_a_folder(setting: Setting) -> Workflow:
     return with_s3(setting, transfer, write, bucket)
 
 
-@case("S3 strategy: download of a folder fails: Covalent repeats its prefix")
+@case("S3 strategy: download of a folder fails: Covalent repeats its prefix", ends=FAILED)
 def s3_download_of_a_folder(setting: Setting) -> Workflow:
     bucket = bucket_of(setting, a="one", b="two")
     target = setting.place / "got"

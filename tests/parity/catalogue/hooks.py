@@ -8,7 +8,7 @@ from pathlib import Path
 
 import covalent as ct
 
-from ..case import Setting, Workflow, case
+from ..case import FAILED, Setting, Workflow, case
 
 
 def note(place: Path, what: str):
@@ -68,7 +68,7 @@ def returned_values(setting: Setting) -> Workflow:
     return Workflow(workflow)
 
 
-@case("DepsCall with a retval_keyword that the electron lacks fails")
+@case("DepsCall with a retval_keyword that the electron lacks fails", ends=FAILED)
 def returned_value_without_a_parameter(setting: Setting) -> Workflow:
     @ct.electron(call_before=noting(setting, "x", "elsewhere"))
     def task():
@@ -96,23 +96,23 @@ def fail():
     raise ValueError("the hook fails")
 
 
-@case("DepsCall that raises before")
+@case("DepsCall that raises before", ends=FAILED)
 def call_before_raises(setting: Setting) -> Workflow:
     return failing(setting, call_before=ct.DepsCall(fail), call_after=noting(setting, "never"))
 
 
-@case("DepsCall that raises after")
+@case("DepsCall that raises after", ends=FAILED)
 def call_after_raises(setting: Setting) -> Workflow:
     return failing(setting, call_after=[ct.DepsCall(fail), noting(setting, "never")])
 
 
-@case("DepsBash that fails", differs={"failed command": ("raised",)})
+@case("DepsBash that fails", ends=FAILED, differs={"failed command": ("raised",)})
 def shell_command_fails(setting: Setting) -> Workflow:
     commands = ["echo to stdout; echo to stderr >&2; exit 3", f"touch {setting.place}/never"]
     return failing(setting, deps_bash=commands)
 
 
-@case("DepsPip that fails", differs={"failed command": ("raised",)})
+@case("DepsPip that fails", ends=FAILED, differs={"failed command": ("raised",)})
 def package_that_does_not_exist(setting: Setting) -> Workflow:
     missing = str(setting.place / "missing-1-py3-none-any.whl")
     return failing(setting, deps_pip=ct.DepsPip(packages=["--no-index", missing]))
@@ -189,6 +189,7 @@ def requirements(setting: Setting) -> Workflow:
 
 @case(
     "DepsPip: a requirements file that cannot be met fails",
+    ends=FAILED,
     differs={"failed command": ("raised",)},
 )
 def requirements_that_cannot_be_met(setting: Setting) -> Workflow:
@@ -223,7 +224,7 @@ def modules(setting: Setting) -> Workflow:
     return Workflow(workflow)
 
 
-@case("A module that only the client has, without DepsModule, fails")
+@case("A module that only the client has, without DepsModule, fails", ends=FAILED)
 def module_of_the_client(setting: Setting) -> Workflow:
     import sys
 
@@ -290,5 +291,65 @@ def callables_as_hooks(setting: Setting) -> Workflow:
 
     def workflow():
         return task()
+
+    return Workflow(workflow)
+
+
+@case("DepsBash: quotes, pipes, variables and several lines")
+def shell_commands_of_every_kind(setting: Setting) -> Workflow:
+    out = setting.place / "out"
+    commands = [
+        f"printf '%s\\n' \"it's\" 'a \"b\"' | sort > {out}",
+        f"for word in x y; do\n  echo $word >> {out}\ndone",
+        f"NAME='größe 東'; echo \"$NAME ${{#NAME}}\" >> {out}",
+        f"unset NOTHING; echo [$NOTHING] >> {out}",
+    ]
+
+    @ct.electron(deps_bash=ct.DepsBash(commands))
+    def read():
+        return out.read_text()
+
+    def workflow():
+        return read()
+
+    return Workflow(workflow)
+
+
+@case("A hook's value that cannot be pickled is handed to its electron")
+def value_that_cannot_be_pickled(setting: Setting) -> Workflow:
+    import threading
+
+    @ct.electron(call_before=ct.DepsCall(threading.Lock, retval_keyword="lock"))
+    def use(lock=None):
+        with lock:
+            return lock.locked()
+
+    def workflow():
+        return use()
+
+    return Workflow(workflow)
+
+
+@case("Hooks of the lattice fail for an electron", ends=FAILED)
+def hooks_of_the_lattice_fail(setting: Setting) -> Workflow:
+    @ct.electron
+    def task():
+        return note(setting.place, "task")
+
+    def workflow():
+        return task()
+
+    return Workflow(workflow, options={"call_before": ct.DepsCall(fail)})
+
+
+@case("Hooks of an electron that is given collections, and whose result is unpacked")
+def hooks_and_built_in_nodes(setting: Setting) -> Workflow:
+    @ct.electron(call_before=noting(setting, "before"), call_after=noting(setting, "after"))
+    def pair(values, mapping):
+        return note(setting.place, "task"), (values, mapping)
+
+    def workflow():
+        first, second = pair([1, 2], {"a": 3})
+        return first, second
 
     return Workflow(workflow)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import covalent as ct
 
-from ..case import Setting, Workflow, case
+from ..case import FAILED, Setting, Workflow, case
 
 
 @ct.electron
@@ -64,22 +64,22 @@ def failing(make) -> Workflow:
     return Workflow(workflow)
 
 
-@case("A key that is missing")
+@case("A key that is missing", ends=FAILED)
 def missing_key(setting: Setting) -> Workflow:
     return failing(lambda box: box.content["missing"])
 
 
-@case("An attribute that is missing")
+@case("An attribute that is missing", ends=FAILED)
 def missing_attribute(setting: Setting) -> Workflow:
     return failing(lambda box: box.missing)
 
 
-@case("Arithmetic that is impossible")
+@case("Arithmetic that is impossible", ends=FAILED)
 def impossible_arithmetic(setting: Setting) -> Workflow:
     return failing(lambda box: box / 0)
 
 
-@case("Division by zero of a node")
+@case("Division by zero of a node", ends=FAILED)
 def division_by_zero(setting: Setting) -> Workflow:
     def workflow():
         return same(1) / same(0)
@@ -110,7 +110,7 @@ def operators_of_the_users(setting: Setting) -> Workflow:
     return Workflow(workflow)
 
 
-@case("An item that cannot be pickled", on_batch=True)
+@case("An item that cannot be pickled", ends=FAILED, on_batch=True)
 def unpicklable_item(setting: Setting) -> Workflow:
     class Locked:
         def __getitem__(self, key):

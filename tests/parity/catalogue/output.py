@@ -71,3 +71,18 @@ def much_output(setting: Setting) -> Workflow:
         return speak()
 
     return Workflow(workflow)
+
+
+@case("Output of electrons that run at once is each its own")
+def output_of_several(setting: Setting) -> Workflow:
+    @ct.electron
+    def speak(number):
+        for _ in range(100):
+            print(number)
+            print(-number, file=sys.stderr)
+
+    def workflow():
+        for number in range(1, 4):
+            speak(number)
+
+    return Workflow(workflow)

@@ -10,12 +10,13 @@ import decimal
 import enum
 import fractions
 import functools
+import math
 import pathlib
 import uuid
 
 import covalent as ct
 
-from ..case import Setting, Workflow, case
+from ..case import FAILED, Setting, Workflow, case
 
 
 class Colour(enum.Enum):
@@ -188,17 +189,35 @@ def large_argument(setting: Setting) -> Workflow:
     return Workflow(workflow, (Large(),))
 
 
-@case("A call that does not fit the function's parameters fails")
-def wrong_arguments(setting: Setting) -> Workflow:
+@case("A call that lacks arguments fails in the task", ends=FAILED)
+def missing_arguments(setting: Setting) -> Workflow:
     @ct.electron
     def two(a, b):
         return a, b
 
-    @ct.electron
-    def any_number(*args):
-        return args
+    def workflow():
+        return two(1)
+
+    return Workflow(workflow)
+
+
+@case("A call with arguments of the wrong type fails in the task", ends=FAILED)
+def wrong_arguments(setting: Setting) -> Workflow:
+    root = ct.electron(math.sqrt)
 
     def workflow():
-        return two(any_number(1), b=2) if False else two(any_number(1), b=None).real
+        return root("two")
+
+    return Workflow(workflow)
+
+
+@case("A TransportableObject as an argument")
+def transportable_argument(setting: Setting) -> Workflow:
+    @ct.electron
+    def describe(value):
+        return type(value).__name__, value
+
+    def workflow():
+        return describe(ct.TransportableObject([1, {"a": None}]))
 
     return Workflow(workflow)

@@ -8,7 +8,7 @@ import threading
 
 import covalent as ct
 
-from ..case import Setting, Workflow, case
+from ..case import FAILED, Setting, Workflow, case
 from .parameters import VALUES
 
 
@@ -89,7 +89,7 @@ def result_without_representation(setting: Setting) -> Workflow:
     return Workflow(workflow)
 
 
-@case("A result that str() refuses")
+@case("A result that str() refuses", ends=FAILED)
 def result_that_str_refuses(setting: Setting) -> Workflow:
     give = returning(Silent, "give")
 
@@ -99,7 +99,7 @@ def result_that_str_refuses(setting: Setting) -> Workflow:
     return Workflow(workflow)
 
 
-@case("A result whose string form is not Unicode")
+@case("A result whose string form is not Unicode", ends=FAILED)
 def result_with_a_surrogate(setting: Setting) -> Workflow:
     give = returning(Surrogate, "give")
 
@@ -109,7 +109,7 @@ def result_with_a_surrogate(setting: Setting) -> Workflow:
     return Workflow(workflow)
 
 
-@case("A result that pickle refuses: a lock")
+@case("A result that pickle refuses: a lock", ends=FAILED)
 def result_of_a_lock(setting: Setting) -> Workflow:
     give = returning(threading.Lock, "give")
 
@@ -119,7 +119,7 @@ def result_of_a_lock(setting: Setting) -> Workflow:
     return Workflow(workflow)
 
 
-@case("A result whose __reduce__ raises")
+@case("A result whose __reduce__ raises", ends=FAILED)
 def result_whose_reduce_raises(setting: Setting) -> Workflow:
     give = returning(Unpickled, "give")
 
@@ -129,7 +129,7 @@ def result_whose_reduce_raises(setting: Setting) -> Workflow:
     return Workflow(workflow)
 
 
-@case("A result that cannot be unpickled")
+@case("A result that cannot be unpickled", ends=FAILED)
 def result_that_cannot_be_unpickled(setting: Setting) -> Workflow:
     give = returning(OnlyOut, "give")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import covalent as ct
 
-from ..case import Setting, Workflow, case
+from ..case import FAILED, Setting, Workflow, case
 from .parameters import Large
 
 
@@ -86,7 +86,7 @@ def sublattice_without_electrons(setting: Setting) -> Workflow:
     return Workflow(workflow)
 
 
-@case("A sublattice whose electron fails", differs={"sublattice": ("stdout",)})
+@case("A sublattice whose electron fails", ends=FAILED, differs={"sublattice": ("stdout",)})
 def sublattice_that_fails(setting: Setting) -> Workflow:
     @ct.electron
     def fail(x):
@@ -103,7 +103,7 @@ def sublattice_that_fails(setting: Setting) -> Workflow:
     return Workflow(workflow)
 
 
-@case("A sublattice that cannot be built")
+@case("A sublattice that cannot be built", ends=FAILED)
 def sublattice_that_cannot_be_built(setting: Setting) -> Workflow:
     @ct.electron
     @ct.lattice
