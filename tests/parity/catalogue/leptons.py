@@ -106,7 +106,7 @@ def leptons_of_the_shell(setting: Setting) -> Workflow:
 
     def workflow():
         lines()
-        return shout("a", "b c", word="said")
+        return shout("a", "b c", word="spoken")
 
     return Workflow(workflow)
 
