@@ -96,7 +96,8 @@ def _file(frame: FrameType, source: Source) -> str:
     elif os.path.exists(file):
         return file
     if code.co_name == source.name and source.text:
-        _remember(file, code, source.text.rstrip().splitlines(keepends=True))
+        # traceback counts on the end of every line when it marks a part of it.
+        _remember(file, code, [f"{line}\n" for line in source.text.rstrip().split("\n")])
     return file
 
 

@@ -98,6 +98,10 @@ def _without_long_strings(node: Node) -> Node:
     return replace(node, string=node.string[: 64 * 1024])
 
 
+def _without_the_middle(node: Node) -> Node:
+    return replace(node, stdout=node.stdout[:1_000_000] + node.stdout[-1_000_000:])
+
+
 def _without_command(node: Node) -> Node:
     wrote = "The command wrote:"
     end = node.raised.index(wrote) if wrote in node.raised else len(node.raised)
@@ -153,6 +157,12 @@ DIFFERENCES: dict[str, Difference] = {
         local="stdout and stderr have what Python's print writes",
         ours="they have everything that is written, by native code and subprocesses too",
         reason="The job's streams are caught at file-descriptor level.",
+    ),
+    "much output": Difference(
+        local="keeps all that a task writes",
+        ours="keeps the first and the last 2 MiB of a stream; the job's log has all of it",
+        reason="A task may write without end, and the server holds its output in memory.",
+        without=_without_the_middle,
     ),
     "exit": Difference(
         local="an electron that calls sys.exit, or is interrupted, loses its output",

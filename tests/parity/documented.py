@@ -78,7 +78,15 @@ FEATURES = (
         ("test_dispatch_without_running_and_dispatch_sync",),
         "All cases are dispatched to one server, many at once.",
     ),
-    Feature("Execute a sublattice", ("sublattice", "sublattices_three_deep")),
+    Feature(
+        "Execute a sublattice",
+        (
+            "sublattice",
+            "sublattices_three_deep",
+            "result_of_a_sublattice",
+            "hooks_of_a_sublattice",
+        ),
+    ),
     Feature("Choose executors", ("executors_by_electron", "workflow_executor_of_another_class")),
     Feature("Conda environments", reason="An option of other executors."),
     Feature("Executors of one's own", reason="This package is one."),
@@ -88,7 +96,11 @@ FEATURES = (
         "tests/end_to_end/test_cancel.py has electrons, by dispatch and by task.",
     ),
     Feature(
-        "Redispatch", ("test_redispatch_with_new_arguments_other_electrons_and_reused_results",)
+        "Redispatch",
+        (
+            "test_redispatch_with_new_arguments_other_electrons_and_reused_results",
+            "test_redispatch_of_a_sublattice",
+        ),
     ),
     Feature("Trigger: folder", ("test_a_trigger_starts_a_dispatch",)),
     Feature("Trigger: time", ("test_a_time_trigger_starts_a_dispatch",)),
@@ -123,7 +135,7 @@ FEATURES = (
     ),
     Feature(
         "ct.get_result, ct.get_result_manager, parts of a result",
-        ("test_parts_of_a_result_and_its_metadata",),
+        ("test_parts_of_a_result_and_its_metadata", "test_assets_of_a_result_manager"),
     ),
     Feature("ct.get_context", ("context",)),
     Feature("ct.status", ("exception", "dependents_do_not_run")),

@@ -101,6 +101,55 @@ def test_parts_of_a_result_and_its_metadata(runs: Runs):
     assert ours == local
 
 
+def test_assets_of_a_result_manager(runs: Runs, tmp_path: Path):
+    def look(mode: str) -> Any:
+        dispatch_id = lattice(mode).dispatch(1)
+        finished(dispatch_id, mode)
+        manager = ct.get_result_manager(dispatch_id, results_dir=str(tmp_path / mode))
+        manager.download_result_asset("result")
+        manager.load_result_asset("result")
+        for number, asset in ((0, "output"), (0, "function"), (0, "stdout")):
+            manager.download_node_asset(number, asset)
+            manager.load_node_asset(number, asset)
+        result = manager.result_object
+        output = result.lattice.transport_graph.get_node_value(0, "output")
+        files = sorted(path.name for path in (tmp_path / mode).rglob("*") if path.is_file())
+        return result.result, output.get_deserialized(), files
+
+    ours, local = both(runs, look)
+    assert ours == local
+    assert ours[:2] == (4, 2)
+
+
+def test_redispatch_of_a_sublattice(runs: Runs):
+    @ct.electron
+    def triple_of_both(x, y):
+        return 3 * (x + y)
+
+    def look(mode: str) -> Any:
+        @ct.electron
+        @ct.lattice
+        def sub(x):
+            return double(x)
+
+        def workflow(x):
+            return add(sub(x), 1)
+
+        outer = ct.lattice(workflow, executor=mode, workflow_executor=mode)
+        first = finished(ct.dispatch(outer)(2), mode)
+        again = finished(ct.redispatch(first.dispatch_id)(5), mode)
+        reused = ct.redispatch(
+            first.dispatch_id,
+            replace_electrons={"add": triple_of_both},
+            reuse_previous_results=True,
+        )()
+        return [(str(r.status), r.result) for r in (first, again, finished(reused, mode))]
+
+    ours, local = both(runs, look)
+    assert ours == local
+    assert [result for _, result in ours] == [5, 11, 15]
+
+
 def test_a_trigger_starts_a_dispatch(runs: Runs, tmp_path: Path):
     def look(mode: str) -> Any:
         folder = tmp_path / mode

@@ -5,6 +5,7 @@ from __future__ import annotations
 import linecache
 import textwrap
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -38,6 +39,9 @@ def chained():
 
 def repeated():
     return repeated()
+
+
+def one_line(x): grüße = [x]; return grüße[0] / 0
 '''
 
 
@@ -70,6 +74,17 @@ def text_of(function: Any, *args: Any, source: Source = Source()) -> str:  # noq
     while start is not None and start.tb_frame.f_globals.get("__name__") != "user":
         start = start.tb_next
     return render(caught.value, start, source)
+
+
+@pytest.mark.parametrize("name", ["outer", "one_line"])
+def test_it_is_what_python_shows_where_the_file_is(name: str, tmp_path: Path):
+    file = tmp_path / "user.py"
+    file.write_text(MODULE)
+    shown = text_of(module(str(file))[name], 0)
+    file.unlink()
+    linecache.clearcache()
+    travelled = module(DYNAMIC, __file__=str(file))[name]
+    assert text_of(travelled, 0, source=source_of(name)) == shown
 
 
 @pytest.mark.parametrize("code_file", [DYNAMIC, "/nowhere/user.py"])

@@ -86,3 +86,16 @@ def output_of_several(setting: Setting) -> Workflow:
             speak(number)
 
     return Workflow(workflow)
+
+
+@case("More output than a job keeps", differs={"much output": ("stdout",)})
+def too_much_output(setting: Setting) -> Workflow:
+    @ct.electron
+    def speak():
+        for number in range(60_000):
+            print(f"line {number:>80}")
+
+    def workflow():
+        return speak()
+
+    return Workflow(workflow)
