@@ -110,12 +110,12 @@ def deploy(
     if delete:
         teardown.delete_deployment(account, prefix, again, ask=not yes, only_plan=plan)
         return
-    ask = not yes and not account.access.endpoint_url
+    ask = not yes and not account.endpoint_url
     state = bring_up(account, prefix, again, options, only_plan=plan, ask=ask)
     if state is not None:
         if refresh:
             refresh_images(account, stack.resources(account, state.stack_id))
-        configure(settings(state, options, access.endpoint_url))
+        configure(settings(state, options, account.endpoint_url))
         console().print("[green]Ready.[/] 'covalent-awsbatch doctor' checks it.")
 
 

@@ -103,7 +103,7 @@ def examine(options: Mapping[str, Any]) -> tuple[list[Finding], Case | None]:
 
 def _case(account: Account, configured: Mapping[str, Any]) -> Case:
     values = resolution.resolve({}, configured)
-    values.update(region=account.access.region, endpoint_url=account.access.endpoint_url)
+    values.update(region=account.access.region, endpoint_url=account.endpoint_url)
     values.update(credentials_file=account.access.credentials_file, profile=account.access.profile)
     return Case(
         account=account,

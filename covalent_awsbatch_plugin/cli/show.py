@@ -71,7 +71,7 @@ def _newest_of_one_node(jobs: Sequence[JobFacts], given: str) -> JobFacts:
 
 def log_link(account: Account, job: JobFacts, notes: Notes) -> str:
     """Return the address of a job's log in the AWS console; empty for an emulator's."""
-    if account.access.endpoint_url or not job.streams:
+    if account.endpoint_url or not job.streams:
         return ""
     with notes.optional("the log's address in the AWS console"):
         partition = account.identity().partition

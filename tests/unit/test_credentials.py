@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -56,6 +57,21 @@ region = eu-west-2
 region = eu-west-3
 credential_process = {helper}
 
+[profile sso]
+region = eu-south-1
+sso_session = work
+sso_account_id = 123456789012
+sso_role_name = r
+
+[sso-session work]
+sso_region = eu-south-1
+sso_start_url = https://work.example.org
+
+[profile chain]
+region = eu-north-1
+role_arn = arn:aws:iam::123456789012:role/second
+source_profile = role
+
 [profile role]
 region = eu-north-1
 role_arn = arn:aws:iam::123456789012:role/r
@@ -83,6 +99,21 @@ def _answer(action: str) -> str:
     return f"<{action}Response><{action}Result>{body}</{action}Result></{action}Response>"
 
 
+def _of_host(path: str) -> str:
+    """Answer as what gives a container, an instance or a user of SSO their credentials."""
+    end = {"Expiration": "2099-01-01T00:00:00Z", "Code": "Success"}
+    keys = {"SecretAccessKey": "x", "Token": "t", **end}
+    if path == "/container":
+        return json.dumps({"AccessKeyId": "ASIAOFCONTAINER", **keys})
+    if path.startswith("/latest/meta-data/iam/security-credentials/"):
+        role = path.rpartition("/")[2]
+        return json.dumps({"AccessKeyId": "ASIAOFINSTANCE", **keys}) if role else "role"
+    if path.startswith("/federation/credentials"):
+        sso = {"accessKeyId": "ASIAOFSSO", "secretAccessKey": "x", "sessionToken": "t"}
+        return json.dumps({"roleCredentials": {**sso, "expiration": 4_070_908_800_000}})
+    return "<ListAllMyBucketsResult><Buckets/></ListAllMyBucketsResult>"
+
+
 @pytest.fixture
 def sts() -> Iterator[Sts]:
     state = Sts()
@@ -96,7 +127,11 @@ def sts() -> Iterator[Sts]:
             self._reply(_answer(action))
 
         def do_GET(self) -> None:
-            self._reply("<ListAllMyBucketsResult><Buckets/></ListAllMyBucketsResult>")
+            self._reply(_of_host(self.path))
+
+        def do_PUT(self) -> None:
+            # The token that an instance's metadata service wants back.
+            self._reply("token")
 
         def _reply(self, text: str) -> None:
             self.send_response(200)
@@ -171,6 +206,9 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
     made.write(".aws/config", CONFIG.format(helper=made.helper(HELPER)))
     made.write("elsewhere", CREDENTIALS.replace("AKIAOF", "AKIAELSEWHERE"))
     made.write("token", "a token")
+    login = {"accessToken": "t", "expiresAt": "2099-01-01T00:00:00Z"}
+    session = hashlib.sha1(b"work").hexdigest()
+    made.write(f".aws/sso/cache/{session}.json", json.dumps(login))
     return made
 
 
@@ -186,6 +224,9 @@ IDENTITY = {
     "AWS_ROLE_ARN": "arn:aws:iam::123456789012:role/r",
     "AWS_WEB_IDENTITY_TOKEN_FILE": "~/token",
 }
+
+# Stands in a row for the URL of the service of the test.
+SERVICE = "SERVICE"
 
 # The rows of the table in docs/how-to/configuration.md.
 ENVIRONMENTS: dict[str, dict[str, str]] = {
@@ -203,6 +244,17 @@ ENVIRONMENTS: dict[str, dict[str, str]] = {
     },
     "credential_process": {"AWS_PROFILE": "helper"},
     "role_arn": {"AWS_PROFILE": "role"},
+    "role_arn of a profile with a role_arn": {"AWS_PROFILE": "chain"},
+    "sso_session": {"AWS_PROFILE": "sso", "AWS_ENDPOINT_URL_SSO": SERVICE},
+    "the role of the container": {
+        "AWS_SHARED_CREDENTIALS_FILE": "~/nowhere",
+        "AWS_CONTAINER_CREDENTIALS_FULL_URI": f"{SERVICE}/container",
+    },
+    "the role of the instance": {
+        "AWS_SHARED_CREDENTIALS_FILE": "~/nowhere",
+        "AWS_EC2_METADATA_DISABLED": "false",
+        "AWS_EC2_METADATA_SERVICE_ENDPOINT": SERVICE,
+    },
     "AWS_WEB_IDENTITY_TOKEN_FILE": {"AWS_SHARED_CREDENTIALS_FILE": "~/nowhere", **IDENTITY},
     "no credentials at all": {"AWS_SHARED_CREDENTIALS_FILE": "~/nowhere"},
 }
@@ -212,8 +264,10 @@ ENVIRONMENTS: dict[str, dict[str, str]] = {
 def test_what_the_user_leaves_open_is_as_boto3_does_it(
     row: str, machine: Machine, sts: Sts
 ) -> None:
-    machine.set(**ENVIRONMENTS[row], AWS_ENDPOINT_URL_STS=sts.url)
+    variables = {k: v.replace(SERVICE, sts.url) for k, v in ENVIRONMENTS[row].items()}
+    machine.set(**variables, AWS_ENDPOINT_URL_STS=sts.url)
     key, region = machine.boto3()
+    assert (key is None) == (row == "no credentials at all")
     expected = key, region or "us-east-1"
     assert ours(AWSBatchExecutor()) == expected
     # As Covalent's server makes it: with all that Covalent wrote to its configuration.

@@ -137,7 +137,7 @@ def follow(account: Account, stack_id: str) -> Iterator[tuple[StackState, list[R
 
 def look_every(account: Account) -> float:
     """Return the seconds between two looks."""
-    return LOOK_EVERY_LOCALLY if account.access.endpoint_url else LOOK_EVERY
+    return LOOK_EVERY_LOCALLY if account.endpoint_url else LOOK_EVERY
 
 
 def resources(account: Account, stack_id: str) -> list[Resource]:

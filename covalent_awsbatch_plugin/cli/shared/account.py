@@ -66,6 +66,11 @@ class Account:
         """The region's name."""
         return self.access.region
 
+    @property
+    def endpoint_url(self) -> str:
+        """The URL of all services; empty for AWS itself."""
+        return endpoint_of(self.access)
+
     def identity(self) -> Identity:
         """Return who these credentials are."""
         answer = self.client("sts").get_caller_identity()
@@ -104,12 +109,18 @@ def access_of(options: Mapping[str, Any], configured: Mapping[str, Any]) -> Acce
         {name: options.get(name) for name in names},
         {name: configured[name] for name in names if configured.get(name)},
     )
-    endpoint = values["endpoint_url"]
-    if not endpoint and options.get("endpoint_url") is None:
-        endpoint = os.environ.get("AWS_ENDPOINT_URL", "")
     named = {name: options.get(name) for name in resolution.SDK_OPTIONS}
     chosen = resolution.chosen(values, resolution.left_to_sdk(named, configured))
-    return Access(**chosen, endpoint_url=endpoint)
+    return Access(**chosen, endpoint_url=values["endpoint_url"])
+
+
+def endpoint_of(access: Access) -> str:
+    """Return the URL of all services that was chosen, here or in the environment; empty for AWS.
+
+    The environment's is botocore's to use: it has URLs for single services too.
+    """
+    ignored = os.environ.get("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "").lower() == "true"
+    return access.endpoint_url or ("" if ignored else os.environ.get("AWS_ENDPOINT_URL", ""))
 
 
 def connect(access: Access) -> Account:
@@ -126,7 +137,7 @@ def connect(access: Access) -> Account:
     chosen = Region(access.region, "") if access.region else region_of(access)
     core.set_config_variable("region", chosen.name)
     session = boto3.Session(botocore_session=core)
-    if not access.endpoint_url:
+    if not endpoint_of(access):
         _check_region(session, chosen.name)
     found = load_credentials(core, reader)
     return Account(

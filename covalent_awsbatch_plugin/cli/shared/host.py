@@ -38,7 +38,7 @@ def describe_host(account: Account, job: JobFacts, notes: Notes) -> Host | None:
     An emulator has no hosts, so it is not asked.
     """
     cluster, _, _ = job.host.partition(":container-instance/")[2].rpartition("/")
-    if account.access.endpoint_url or not cluster:
+    if account.endpoint_url or not cluster:
         return None
     with notes.optional("the instance that ran it"):
         response = account.client("ecs").describe_container_instances(

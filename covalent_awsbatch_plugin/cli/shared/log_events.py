@@ -47,12 +47,12 @@ class Event:
 
 def pause(account: Account) -> float:
     """Return the seconds between two calls while following."""
-    return PAUSE_LOCALLY if account.access.endpoint_url else PAUSE
+    return PAUSE_LOCALLY if account.endpoint_url else PAUSE
 
 
 def lateness(account: Account) -> float:
     """Return the seconds for which an ended job's log may still be filling up."""
-    return LATE_LOCALLY if account.access.endpoint_url else LATE
+    return LATE_LOCALLY if account.endpoint_url else LATE
 
 
 class StreamReader:

@@ -100,7 +100,7 @@ class Follower:
         known = fetch_dispatch(last.dispatch)
         if known is not None and not server_is_gone(last):
             return known.ended
-        return quiet > (QUIET_LOCALLY if self.account.access.endpoint_url else QUIET)
+        return quiet > (QUIET_LOCALLY if self.account.endpoint_url else QUIET)
 
 
 def _state(job: JobFacts) -> tuple[str, int]:

@@ -120,8 +120,8 @@ class Watcher:
         lost = any(server_is_gone(job) for job in self._jobs.values())
         if self.covalent is not None and not lost:
             return self.covalent.ended
-        return quiet > (QUIET_LOCALLY if self.account.access.endpoint_url else QUIET)
+        return quiet > (QUIET_LOCALLY if self.account.endpoint_url else QUIET)
 
     def _pause(self) -> float:
-        pause = UPDATE_LOCALLY if self.account.access.endpoint_url else UPDATE
+        pause = UPDATE_LOCALLY if self.account.endpoint_url else UPDATE
         return float(pause * (1 + sum(not j.finished for j in self._jobs.values()) // 100))
