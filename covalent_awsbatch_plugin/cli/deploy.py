@@ -15,7 +15,7 @@ from .deployment.parameters import check_keep_warm, parse_tags
 from .deployment.refresh import refresh_images
 from .shared.account import access_of, account_options, connect
 from .shared.configuration import read_section
-from .shared.screen import console
+from .shared.screen import console, print_prose
 
 # Families with one to eight NVIDIA GPUs that every large region has.
 GPU_FAMILIES = "g4dn,g5"
@@ -99,13 +99,14 @@ def deploy(
     """
     options.update(from_environment(options, read_section()))
     access = access_of(options, read_section())
-    account = connect(access)
+    configured = "--region" if options["region"] else "the Covalent configuration"
+    account = connect(access, configured)
     identity = account.identity()
-    console().print(
+    print_prose(
         f"Account [bold]{identity.account}[/] as {identity.arn.rsplit(':', 1)[1]} "
         f"({account.credentials_source})"
     )
-    console().print(f"Region  [bold]{account.region}[/] ({account.region_source})")
+    print_prose(f"Region  [bold]{account.region}[/] ({account.region_source})")
     again = _again(prefix, options)
     if delete:
         teardown.delete_deployment(account, prefix, again, ask=not yes, only_plan=plan)

@@ -11,7 +11,7 @@ from ..shared.account import Account
 from ..shared.errors import Refusal
 from ..shared.optional import Notes
 from ..shared.quotas import quotas
-from ..shared.screen import console
+from ..shared.screen import console, print_prose
 from . import network, stack
 from .advice import warn_of_quotas, warn_of_update
 from .parameters import parameters
@@ -70,7 +70,7 @@ def _tag(account: Account, state: stack.StackState, tags: Mapping[str, str]) -> 
     """Tag what there is already; a new stack's resources are made with their tags."""
     if tags:
         for line in tag_resources(account, stack.resources(account, state.stack_id), tags):
-            console().print(f"[yellow]Warning:[/] {line}")
+            print_prose(f"[yellow]Warning:[/] {line}")
 
 
 def _refuse_taken_bucket(account: Account, prefix: str) -> None:
@@ -109,7 +109,7 @@ def _warn(
         found = quotas(account, spot=spot, gpu=gpu, notes=notes)
         lines += warn_of_quotas(found, effective)
     for line in lines:
-        console().print(f"[yellow]Warning:[/] {line}")
+        print_prose(f"[yellow]Warning:[/] {line}")
     notes.show()
 
 

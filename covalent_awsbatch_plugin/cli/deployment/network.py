@@ -7,7 +7,7 @@ from typing import Any
 
 from ..shared.account import Account
 from ..shared.errors import Refusal
-from ..shared.screen import console
+from ..shared.screen import print_prose
 from ..shared.subnets import Subnet, find_subnets
 
 WAYS = (
@@ -50,7 +50,7 @@ def _vpc_of(subnets: list[Subnet]) -> str:
         raise Refusal(f"The subnets are in several VPCs: {', '.join(vpcs)}.", "name those of one.")
     isolated = [subnet.name for subnet in subnets if not subnet.reaches_ecs]
     if isolated:
-        console().print(
+        print_prose(
             f"[yellow]Warning:[/] instances in {', '.join(isolated)} have no way to ECS, and jobs "
             f"there stay RUNNABLE. A subnet needs {WAYS}."
         )

@@ -13,7 +13,7 @@ from ...aws.model.description import FINISHED
 from ..shared.account import Account
 from ..shared.errors import Refusal
 from ..shared.formats import count
-from ..shared.screen import console
+from ..shared.screen import console, print_prose
 from . import bucket as bucket_objects
 from . import stack
 from .attachments import Attachment, detach, find_attachments
@@ -68,7 +68,7 @@ def delete_deployment(
     if state.busy:
         stack.refuse_unusable(state, name, again)
     contents = _contents(account, state, prefix)
-    console().print(_announcement(name, contents))
+    print_prose(_announcement(name, contents))
     if only_plan:
         console().print("This was the plan only; nothing was changed.")
         return
@@ -80,7 +80,7 @@ def delete_deployment(
     _delete_stack(account, name, state.stack_id, contents)
     _deregister(account, contents.definition)
     for line in _kept(account, prefix, contents):
-        console().print(line)
+        print_prose(line)
 
 
 def _contents(account: Account, state: stack.StackState, prefix: str) -> Contents:
@@ -117,9 +117,11 @@ def _unfinished(account: Account, queue: str) -> Iterator[str]:
 def _announcement(name: str, contents: Contents) -> str:
     lines = [f"This deletes the stack [bold]{name}[/]"]
     if contents.bucket:
-        lines.append(f"  with {contents.objects} objects of the plugin in {contents.bucket}")
+        lines.append(
+            f"  with {count(contents.objects, 'object')} of the plugin in {contents.bucket}"
+        )
     if contents.jobs:
-        lines.append(f"  and ends {len(contents.jobs)} jobs that wait or run")
+        lines.append(f"  and ends {count(len(contents.jobs), 'unfinished job')}")
     lines += [f"  and removes the {attachment}" for attachment in contents.attached]
     return "\n".join(lines)
 
@@ -168,7 +170,7 @@ def _deregister(account: Account, name: str) -> None:
 def _kept(account: Account, prefix: str, contents: Contents) -> Iterator[str]:
     if contents.foreign and _exists(account, contents.bucket):
         yield (
-            f"Kept: the bucket {contents.bucket}, because it holds {contents.foreign} objects "
+            f"Kept: the bucket {contents.bucket}, because it holds {count(contents.foreign, 'object')} "
             f"that the plugin did not write. A new deployment of {prefix!r} needs it gone."
         )
     yield (

@@ -84,7 +84,7 @@ def account_options(command: Function) -> Function:
             click.option("--profile", help="AWS profile.  [default: as configured for Covalent]"),
             click.option("--region", help="AWS region.  [default: as configured for Covalent]"),
             click.option(
-                "--endpoint-url", help="URL of the local AWS; '' for AWS itself.", metavar="URL"
+                "--endpoint-url", help="URL of the local AWS; '' for none.", metavar="URL"
             ),
             click.option(
                 "--credentials",
@@ -123,8 +123,14 @@ def endpoint_of(access: Access) -> str:
     return access.endpoint_url or ("" if ignored else os.environ.get("AWS_ENDPOINT_URL", ""))
 
 
-def connect(access: Access) -> Account:
+def connect(
+    access: Access, configured: str = "the options or the Covalent configuration"
+) -> Account:
     """Return an account; credentials that come from a role or a helper are fetched.
+
+    Args:
+        access: Which account.
+        configured: Where its region comes from, where it has one.
 
     Raises:
         CredentialsFailed: There is no such credentials file or profile, or a helper failed.
@@ -143,7 +149,7 @@ def connect(access: Access) -> Account:
     return Account(
         access=replace(access, region=chosen.name),
         session=session,
-        region_source=chosen.source or "the options or the Covalent configuration",
+        region_source=chosen.source or configured,
         credentials_source=_source(core, found),
     )
 

@@ -20,6 +20,12 @@ def console(*, stderr: bool = False, soft_wrap: bool = True) -> Console:
     )
 
 
+def print_prose(text: str) -> None:
+    """Print sentences, on a terminal broken between words; in a file each line stays whole."""
+    screen = console()
+    screen.print(text, soft_wrap=not screen.is_terminal)
+
+
 def styled(text: str, **style: Any) -> str:
     """Return ``text`` in a colour or weight of click's, unless the user wants none."""
     import click
