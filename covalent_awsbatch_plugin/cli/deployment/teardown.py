@@ -170,7 +170,8 @@ def _deregister(account: Account, name: str) -> None:
 def _kept(account: Account, prefix: str, contents: Contents) -> Iterator[str]:
     if contents.foreign and _exists(account, contents.bucket):
         yield (
-            f"Kept: the bucket {contents.bucket}, because it holds {count(contents.foreign, 'object')} "
+            f"Kept: the bucket {contents.bucket}, because it holds "
+            f"{count(contents.foreign, 'object')} "
             f"that the plugin did not write. A new deployment of {prefix!r} needs it gone."
         )
     yield (
