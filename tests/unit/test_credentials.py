@@ -36,6 +36,13 @@ keys = found.get_frozen_credentials() if found else None
 print(json.dumps([keys and keys.access_key, session.region_name]))
 """
 
+BY_US = """
+import json
+from covalent_awsbatch_plugin.cli.shared.account import access_of, connect
+account = connect(access_of({}, {}))
+print(json.dumps([account.session.get_credentials().access_key, account.region]))
+"""
+
 CREDENTIALS = """
 [default]
 aws_access_key_id = AKIAOFDEFAULT
@@ -245,7 +252,6 @@ ENVIRONMENTS: dict[str, dict[str, str]] = {
     "credential_process": {"AWS_PROFILE": "helper"},
     "role_arn": {"AWS_PROFILE": "role"},
     "role_arn of a profile with a role_arn": {"AWS_PROFILE": "chain"},
-    "sso_session": {"AWS_PROFILE": "sso", "AWS_ENDPOINT_URL_SSO": SERVICE},
     "the role of the container": {
         "AWS_SHARED_CREDENTIALS_FILE": "~/nowhere",
         "AWS_CONTAINER_CREDENTIALS_FULL_URI": f"{SERVICE}/container",
@@ -272,6 +278,16 @@ def test_what_the_user_leaves_open_is_as_boto3_does_it(
     assert ours(AWSBatchExecutor()) == expected
     # As Covalent's server makes it: with all that Covalent wrote to its configuration.
     assert ours(_executor_manager.get_executor("awsbatch")) == expected
+
+
+def test_a_session_of_sso_is_found(machine: Machine, sts: Sts) -> None:
+    """In a process of ours: botocore notes the home at its import, and looks there."""
+    machine.set(AWS_PROFILE="sso", AWS_ENDPOINT_URL_SSO=sts.url)
+    ran = subprocess.run(
+        [sys.executable, "-c", BY_US], capture_output=True, text=True, check=True, timeout=60
+    )
+    ours = tuple(json.loads(ran.stdout.splitlines()[-1]))
+    assert ours == machine.boto3() == ("ASIAOFSSO", "eu-south-1")
 
 
 @pytest.mark.parametrize("environment", [{}, KEYS, {"AWS_PROFILE": "helper"}])
