@@ -212,9 +212,7 @@ def main() -> None:
     ):
         server = CovalentServer(Path(home))
         options = {**aws.executor_options(), "poll_freq": 0.5}
-        # More than the compute environment may have, so that the picture shows a problem too.
-        write_configuration(server, {**options, "vcpu": 512})
-        draw(server, PICTURES / "doctor.svg", "doctor")
+        draw_doctor(server, options)
         write_configuration(server, options)
         with server:
             make_sweep(server)
@@ -222,6 +220,13 @@ def main() -> None:
             shown = dispatch(server, f"import runpy; print({ran}['dispatch_id'])")
             photograph(f"{server.url}/{shown}", PICTURES / "covalent.png", (1500, 860))
             photograph(f"{server.url}/", PICTURES / "dispatches.png", (1500, 500))
+
+
+def draw_doctor(server: CovalentServer, options: Mapping[str, Any]) -> None:
+    """Make the picture of a doctor that finds a problem."""
+    # More than the compute environment may have.
+    write_configuration(server, {**options, "vcpu": 512})
+    draw(server, PICTURES / "doctor.svg", "doctor")
 
 
 def make_sweep(server: CovalentServer) -> None:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import re
+import signal
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -15,6 +18,7 @@ import toml
 from covalent_awsbatch_plugin.cli.deployment.stack import OUTPUT_KEYS, stack_name
 
 from .command import TIME_LIMIT, Aws, CommandLine, Done
+from .proxy import Proxy
 from .terminal import open_terminal
 
 TEMPLATE = (files("covalent_awsbatch_plugin") / "assets" / "cloudformation.yaml").read_text()
@@ -569,3 +573,75 @@ def test_quotas_are_compared_with_what_the_stack_will_have(aws: Aws, on_aws: Com
     assert re.search("Running On-Demand Standard .*, fewer than the 64", done.out)
     assert re.search("All Standard .* Spot .*, fewer than the 64", done.out)
     assert on_aws("deploy", "--delete", "--yes", "--prefix", prefix).code == 0
+
+
+@contextmanager
+def held(aws: Aws, command: CommandLine, operation: str, state: bytes) -> Iterator[Proxy]:
+    """Have CloudFormation report for ever that it is at work."""
+    with Proxy(aws.endpoint_url) as proxy:
+        proxy.changed[f"cloudformation:{operation}"] = lambda content: content.replace(
+            b"CREATE_COMPLETE", state
+        )
+        command.configure({**command.section(), "endpoint_url": proxy.endpoint_url})
+        yield proxy
+
+
+def interrupted(command: CommandLine, proxy: Proxy, operation: str, *arguments: str) -> str:
+    """Return what a command prints that gets SIGINT after some calls of an operation."""
+    with open_terminal(command, 80, *arguments) as terminal:
+        terminal.wait_for(lambda _: proxy.calls[f"cloudformation:{operation}"] > 3)
+        terminal.process.send_signal(signal.SIGINT)
+        assert terminal.wait() == 1
+        return " ".join(terminal.text.split())
+
+
+def test_an_interrupt_while_the_stack_is_made(aws: Aws, on_aws: CommandLine) -> None:
+    configuration = on_aws.section()
+    with held(aws, on_aws, "DescribeStacks", b"CREATE_IN_PROGRESS") as proxy:
+        shown = interrupted(on_aws, proxy, "DescribeStacks", "deploy", "--prefix", "broken")
+    assert "CloudFormation goes on with broken-awsbatch by itself" in shown
+    assert "Traceback" not in shown
+    on_aws.configure(configuration)
+    again = on_aws("deploy", "--prefix", "broken")
+    assert "is up to date" in again.out
+    assert on_aws.section()["batch_queue"] == "broken-batch-queue"
+    assert on_aws("deploy", "--delete", "--yes", "--prefix", "broken").code == 0
+
+
+def test_an_interrupt_while_it_is_planned_leaves_nothing(aws: Aws, on_aws: CommandLine) -> None:
+    with held(aws, on_aws, "DescribeChangeSet", b"CREATE_IN_PROGRESS") as proxy:
+        interrupted(on_aws, proxy, "DescribeChangeSet", "deploy", "--prefix", "planned")
+    assert stack_name("planned") not in stacks(aws)
+
+
+def test_whether_the_bucket_is_there_may_be_unknown(aws: Aws, on_aws: CommandLine) -> None:
+    with Proxy(aws.endpoint_url) as proxy:
+        proxy.denied.add("s3:HeadBucket")
+        on_aws.configure({**on_aws.section(), "endpoint_url": proxy.endpoint_url})
+        done = on_aws("deploy", "--prefix", "unseen")
+        assert done.code == 0, done.text
+        proxy.denied = {"s3:ListObjectsV2"}
+        refused(on_aws("deploy", "--delete", "--yes", "--prefix", "unseen"), "allow s3:ListBucket")
+        proxy.denied.clear()
+        assert on_aws("deploy", "--delete", "--yes", "--prefix", "unseen").code == 0
+
+
+STATES = {
+    "UPDATE_ROLLBACK_FAILED": (
+        "continue-update-rollback --stack-name unusable-awsbatch --region us-east-1"
+    ),
+    "ROLLBACK_FAILED": "deploy --delete --prefix unusable",
+    "DELETE_FAILED": "deploy --delete --prefix unusable",
+    "UPDATE_IN_PROGRESS": "wait until that has ended",
+}
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_a_stack_that_cannot_be_changed(aws: Aws, on_aws: CommandLine, state: str) -> None:
+    section = on_aws.section()
+    assert on_aws("deploy", "--prefix", "unusable").code == 0
+    on_aws.configure(section)
+    with held(aws, on_aws, "DescribeStacks", state.encode()):
+        refused(on_aws("deploy", "--prefix", "unusable"), state, STATES[state])
+    on_aws.configure(section)
+    assert on_aws("deploy", "--delete", "--yes", "--prefix", "unusable").code == 0

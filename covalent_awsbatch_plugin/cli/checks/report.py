@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from ..shared.formats import count
 from ..shared.screen import console
 from .finding import OK, PROBLEM, UNKNOWN, WARNING, Finding
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 COLOURS = {PROBLEM: "red", WARNING: "yellow", UNKNOWN: "dim", OK: "green"}
 
@@ -24,12 +29,26 @@ def show_findings(findings: Sequence[Finding], *, verbose: bool) -> None:
         for finding in findings:
             if finding.status == status:
                 screen.print(f"{status}: {finding.area}, {finding.check}", style=COLOURS[status])
-                screen.print(f"  {finding.found}", markup=False)
+                screen.print(_indented(finding.found, screen), markup=False)
                 if finding.fix:
                     screen.print(f"  Fix: {finding.fix}", markup=False)
     if any(finding.status in statuses for finding in findings):
         screen.print()
     _show_counts(findings, verbose=verbose)
+
+
+def _indented(sentence: str, screen: Console) -> str:
+    """Return a sentence, on a terminal broken between words; a fix stays whole, to be pasted."""
+    if not screen.is_terminal:
+        return f"  {sentence}"
+    return textwrap.fill(
+        sentence,
+        screen.width,
+        initial_indent="  ",
+        subsequent_indent="  ",
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 def _show_counts(findings: Sequence[Finding], *, verbose: bool) -> None:

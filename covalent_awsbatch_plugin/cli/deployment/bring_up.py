@@ -81,8 +81,8 @@ def _refuse_taken_bucket(account: Account, prefix: str) -> None:
     try:
         account.client("s3").head_bucket(Bucket=bucket)
     except ClientError as error:
-        status = error.response["ResponseMetadata"]["HTTPStatusCode"]
-        if status not in (301, 403):
+        # Without s3:ListBucket it is 403, whether there is one or not: CloudFormation will see.
+        if error.response["ResponseMetadata"]["HTTPStatusCode"] != 301:
             return
     raise Refusal(
         f"The bucket {bucket} exists already, and no stack of the plugin made it.",
@@ -124,9 +124,16 @@ def _confirm(account: Account, plan: Plan, name: str) -> None:
 
 def _carry_out(account: Account, name: str, plan: Plan) -> stack.StackState:
     execute(account, plan)
-    with Progress(f"{'Creating' if plan.creates else 'Updating'} {name}") as progress:
-        for state, resources in stack.follow(account, plan.stack_id):
-            progress.update(state, resources)
+    try:
+        with Progress(f"{'Creating' if plan.creates else 'Updating'} {name}") as progress:
+            for state, resources in stack.follow(account, plan.stack_id):
+                progress.update(state, resources)
+    except KeyboardInterrupt as interrupt:
+        raise Refusal(
+            f"CloudFormation goes on with {name} by itself; Covalent is not configured to use it.",
+            "call the command again in some minutes: it shows the state, and configures Covalent. "
+            "'covalent-awsbatch deploy --delete' removes the stack.",
+        ) from interrupt
     if state.status not in ("CREATE_COMPLETE", "UPDATE_COMPLETE"):
         reason = stack.failure(account, plan.stack_id) or state.reason
         raise Refusal(f"The deployment failed ({state.status}). {reason}", stack.fix_for(reason))

@@ -100,7 +100,11 @@ def make_plan(
         # Not later: the tags of a compute environment cannot be changed.
         request["Tags"] = [{"Key": key, "Value": value} for key, value in tags.items()]
     made = cloudformation.create_change_set(**request)
-    described = _wait_for_change_set(account, made["Id"])
+    try:
+        described = _wait_for_change_set(account, made["Id"])
+    except KeyboardInterrupt:
+        discard(account, Plan(made["Id"], made["StackId"], creates, ()))
+        raise
     plan = Plan(made["Id"], made["StackId"], creates, _changes(described))
     if described["Status"] == "CREATE_COMPLETE":
         return plan

@@ -45,6 +45,11 @@ class StackState:
     parameters: Mapping[str, str]
 
     @property
+    def region(self) -> str:
+        """The region it is in."""
+        return self.stack_id.split(":")[3]
+
+    @property
     def busy(self) -> bool:
         """Whether CloudFormation is at work on it."""
         return self.status.endswith("_IN_PROGRESS") and self.status != "REVIEW_IN_PROGRESS"
@@ -118,7 +123,8 @@ def refuse_unusable(state: StackState, name: str, again: str) -> None:
     if state.status == "UPDATE_ROLLBACK_FAILED":
         raise Refusal(
             f"The stack {name} is in UPDATE_ROLLBACK_FAILED{because}.",
-            f"'aws cloudformation continue-update-rollback --stack-name {name}', then try again.",
+            f"'aws cloudformation continue-update-rollback --stack-name {name} "
+            f"--region {state.region}', then try again.",
         )
 
 

@@ -5,6 +5,7 @@ Foreign exceptions become sentences here and nowhere else in the commands.
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +15,15 @@ import click
 
 from ...aws.calls.aws_errors import Kind, classify, code_of
 from ...errors import BatchTaskError
+
+# Operations whose actions have another name in IAM.
+ACTIONS = {
+    "HeadBucket": "s3:ListBucket",
+    "ListObjectsV2": "s3:ListBucket",
+    "HeadObject": "s3:GetObject",
+    "DeleteObjects": "s3:DeleteObject",
+    "GetBucketEncryption": "s3:GetEncryptionConfiguration",
+}
 
 
 class Refusal(click.ClickException):
@@ -89,8 +99,8 @@ def _of_aws(error: Exception, kind: Kind) -> Refusal:
     if kind is Kind.DENIED:
         return Denied(
             f"AWS denied permission for {operation}: {aws_message(error)}",
-            f"allow {operation} to the user or role of these credentials, or name a --profile "
-            "that may do it. The policy PREFIX-batch-dispatcher, which 'deploy' makes, holds what "
+            f"allow {_action(error, operation)} to the user or role of these credentials, or name a "
+            "--profile that may do it. The policy PREFIX-batch-dispatcher, which 'deploy' makes, holds what "
             "running and watching tasks needs; deploying needs an administrator's.",
         )
     if kind in (Kind.CREDENTIALS, Kind.EXPIRED):
@@ -104,6 +114,12 @@ def _of_aws(error: Exception, kind: Kind) -> Refusal:
             "the local AWS run?).",
         )
     return Refusal(f"AWS refused {operation}: {aws_message(error)} ({code_of(error)})")
+
+
+def _action(error: Exception, operation: str) -> str:
+    """Return what IAM calls a denied operation; AWS names it where it can."""
+    named = re.search(r"not authorized to perform:? ([\w-]+:\w+)", aws_message(error))
+    return ACTIONS.get(operation) or (named[1] if named else operation)
 
 
 def _of_credentials(error: Exception) -> Refusal:
