@@ -99,9 +99,9 @@ def _of_aws(error: Exception, kind: Kind) -> Refusal:
     if kind is Kind.DENIED:
         return Denied(
             f"AWS denied permission for {operation}: {aws_message(error)}",
-            f"allow {_action(error, operation)} to the user or role of these credentials, or name a "
-            "--profile that may do it. The policy PREFIX-batch-dispatcher, which 'deploy' makes, holds what "
-            "running and watching tasks needs; deploying needs an administrator's.",
+            f"allow {_action(error, operation)} to the user or role of these credentials, or name "
+            "a --profile that may do it. The policy PREFIX-batch-dispatcher, which 'deploy' makes, "
+            "holds what running and watching tasks needs; deploying needs an administrator's.",
         )
     if kind in (Kind.CREDENTIALS, Kind.EXPIRED):
         return _of_credentials(error)
