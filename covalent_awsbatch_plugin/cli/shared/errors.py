@@ -26,6 +26,12 @@ ACTIONS = {
 }
 
 
+POLICIES = (
+    "The policy PREFIX-batch-dispatcher, which 'deploy' makes, holds what running and watching "
+    "tasks needs; deploying needs an administrator's."
+)
+
+
 class Refusal(click.ClickException):
     """A command that could not do what it was asked; ``fix`` is what to do about it.
 
@@ -100,8 +106,7 @@ def _of_aws(error: Exception, kind: Kind) -> Refusal:
         return Denied(
             f"AWS denied permission for {operation}: {aws_message(error)}",
             f"allow {_action(error, operation)} to the user or role of these credentials, or name "
-            "a --profile that may do it. The policy PREFIX-batch-dispatcher, which 'deploy' makes, "
-            "holds what running and watching tasks needs; deploying needs an administrator's.",
+            f"a --profile that may do it. {POLICIES}",
         )
     if kind in (Kind.CREDENTIALS, Kind.EXPIRED):
         return _of_credentials(error)
