@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import resource
 import shutil
+import signal
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -275,6 +277,21 @@ async def test_a_cache_dir_that_cannot_be_written_to_is_reported_before_a_job(
     (tmp_path / "a file").write_text("")
     with pytest.raises(errors.CacheDirUnusable, match="cache_dir"):
         await make(cache_dir=str(tmp_path / folder)).run(len, [b"a"], {}, task(0))
+    assert not aws.batch.jobs
+    await wait_until(lambda: not objects(aws))
+
+
+async def test_a_disk_that_is_full_when_a_large_argument_is_written_is_reported(aws, make):
+    """The disk has room for what is checked, and not for the argument."""
+    handled = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))
+    try:
+        with pytest.raises(errors.CacheDirUnusable, match="File too large"):
+            await make().run(len, [LARGE], {}, task(0))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        signal.signal(signal.SIGXFSZ, handled)
     assert not aws.batch.jobs
     await wait_until(lambda: not objects(aws))
 

@@ -11,8 +11,8 @@ import os
 import stat
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -58,6 +58,23 @@ class CacheFolder:
     def file(self) -> Iterator[BinaryIO]:
         """Give a new file that has no name and is gone afterwards."""
         with tempfile.TemporaryFile(prefix="awsbatch-", dir=self._folder()) as file:
+            yield file
+
+    @contextmanager
+    def filled(self, write: Callable[[BinaryIO], None]) -> Iterator[BinaryIO]:
+        """Give a new file with what ``write`` writes, at its beginning.
+
+        Raises:
+            CacheDirUnusable: It cannot be written.
+        """
+        with ExitStack() as stack:
+            try:
+                file = stack.enter_context(self.file())
+                write(file)
+                file.flush()
+            except OSError as error:
+                raise unusable(self._configured, error) from error
+            file.seek(0)
             yield file
 
     def _folder(self) -> Path:

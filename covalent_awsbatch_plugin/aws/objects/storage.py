@@ -157,14 +157,12 @@ class Storage:
         """Store a large object, which ``write`` writes to a file, in a thread.
 
         Raises:
-            OSError: The file cannot be written.
+            CacheDirUnusable: The file cannot be written.
             AWSError: AWS refused it.
         """
 
         def upload(client: Any, owner: Owner) -> None:
-            with cache.file() as file:
-                write(file)
-                file.seek(0)
+            with cache.filled(write) as file:
                 config, extra = transfer_config(), {**owner, **encryption.parameters()}
                 client.upload_fileobj(file, self.bucket, key, extra, Config=config)
 
