@@ -343,7 +343,7 @@ class AWSBatchExecutor(RemoteExecutor):  # type: ignore[misc]
     @property
     def access(self) -> Access:
         """Which AWS account, as whom, and where; on the host that asks."""
-        from .aws.calls.credentials import located
+        from .aws.calls.regions import located
         from .aws.model.access import Access
 
         chosen = resolution.chosen(vars(self), self.left_to_sdk)

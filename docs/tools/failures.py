@@ -15,7 +15,8 @@ import promises
 from botocore.exceptions import ClientError, EndpointConnectionError, NoCredentialsError
 
 from covalent_awsbatch_plugin import errors
-from covalent_awsbatch_plugin.aws.calls.aws_errors import classify, translate
+from covalent_awsbatch_plugin.aws.calls.aws_errors import classify
+from covalent_awsbatch_plugin.aws.calls.translation import translate
 from covalent_awsbatch_plugin.aws.jobs.logs import console_link
 from covalent_awsbatch_plugin.aws.model.description import Attempt, JobDescription
 from covalent_awsbatch_plugin.aws.objects.cache_folder import unusable

@@ -7,78 +7,23 @@ its credentials for months has one client of each service, not one for every ren
 from __future__ import annotations
 
 import asyncio
-import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from concurrent.futures import Executor
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AbstractContextManager, asynccontextmanager
 from dataclasses import dataclass
-from functools import lru_cache
-from ipaddress import ip_address
 from typing import Any
-from urllib.parse import urlsplit
 
 from ...errors import CredentialsFailed
 from ..model.access import Access
 from ..model.describe_parser import read_leanly
-from .aws_errors import CredentialHelperFailed, Kind, classify
-from .credentials import blocking_session, configure, refuse_prompt
+from .aws_errors import Kind, classify
+from .blocking_clients import BlockingClients
+from .client_options import client_options, config_options
+from .login import Login, find_login, make_session, read_models
 from .single_flight import single_flight
-
-# Calls of one service under way at once. A thousand tasks that start together otherwise keep the
-# event loop busy with their uploads before the first job is submitted.
-CONNECTIONS = 32
 
 # Seconds between two looks for new credentials, while there are none that AWS accepts.
 RENEWAL = 2.0
-
-
-# Reading a file of JSON lets no other thread run, for up to 25 ms. One after the other, the event
-# loop gets its turns in between.
-_reading = threading.Lock()
-
-
-@lru_cache(maxsize=8)
-def shared_loader(data_path: str | None) -> Any:
-    """Return what reads botocore's files and keeps them: the same for all sessions."""
-    from botocore.loaders import create_loader
-
-    return create_loader(data_path)
-
-
-def read_models(loader: Any, service: str) -> None:
-    """Read what a client of a service is made of, so that making it does not have to."""
-    with _reading:
-        for kind in ("service-2", "endpoint-rule-set-1", "paginators-1"):
-            loader.load_service_model(service, kind)
-        loader.load_data("endpoints")
-
-
-def client_options(access: Access) -> dict[str, Any]:
-    """Return what every client is made with."""
-    return {"region_name": access.region, "endpoint_url": access.endpoint_url or None}
-
-
-def config_options(access: Access) -> dict[str, Any]:
-    """Return the configuration of every client. Retries are this module's, not botocore's."""
-    return {
-        "retries": {"total_max_attempts": 1, "mode": "standard"},
-        "max_pool_connections": CONNECTIONS,
-        "connect_timeout": 10,
-        "read_timeout": 60,
-        "user_agent_extra": "covalent-awsbatch-plugin",
-        "s3": {"addressing_style": "path" if access.endpoint_url else "auto"},
-        # By default the environment's; on a loopback address a proxy would call itself.
-        "proxies": {} if is_loopback(access.endpoint_url) else None,
-    }
-
-
-def is_loopback(url: str) -> bool:
-    """Return whether a URL leads to this machine."""
-    host = urlsplit(url).hostname or ""
-    try:
-        return host == "localhost" or ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 @dataclass
@@ -92,15 +37,6 @@ class _Client:
     async def close_if_unused(self) -> None:
         if self.retired and not self.users:
             await self.client.close()
-
-
-@dataclass
-class _BlockingClient:
-    """A client for threads, made for certain keys."""
-
-    client: Any
-    keys: tuple[str, ...]
-    users: int = 0
 
 
 class Clients:
@@ -118,10 +54,9 @@ class Clients:
         self.generation = 0
         self._access = access
         self._threads = threads
-        self._login: dict[str, asyncio.Task[_Login]] = {}
+        self._login: dict[str, asyncio.Task[Login]] = {}
         self._clients: dict[str, asyncio.Task[_Client]] = {}
-        self._blocking: dict[str, _BlockingClient] = {}
-        self._lock = threading.Lock()
+        self._blocking = BlockingClients(access)
         self._keys: tuple[str, ...] = ()
         self._renewed = float("-inf")
         self._renewals: dict[str, asyncio.Task[None]] = {}
@@ -137,10 +72,7 @@ class Clients:
     async def close(self) -> None:
         """Close every connection."""
         await self._retire()
-        with self._lock:
-            blocking, self._blocking = self._blocking, {}
-        for each in blocking.values():
-            each.client.close()
+        self._blocking.close()
 
     @asynccontextmanager
     async def use(self, service: str) -> AsyncIterator[Any]:
@@ -165,13 +97,13 @@ class Clients:
         self._keys = await login.keys()
         return await single_flight(self._clients, service, lambda: self._make(service, login))
 
-    async def _log_in(self) -> _Login:
+    async def _log_in(self) -> Login:
         # Imports take a third of a second.
         loop = asyncio.get_running_loop()
         session = await loop.run_in_executor(self._threads, make_session, self._access)
         return await find_login(session)
 
-    async def _make(self, service: str, login: _Login) -> _Client:
+    async def _make(self, service: str, login: Login) -> _Client:
         # botocore reads megabytes of JSON for a client, in a thread, and what it reads stays.
         loop = asyncio.get_running_loop()
         loader = login.session.get_component("data_loader")
@@ -221,6 +153,10 @@ class Clients:
             self._keys = keys
             self.generation += 1
 
+    def blocking(self, service: str) -> AbstractContextManager[Any]:
+        """Give a client for threads, as s3transfer wants it; to be used in one."""
+        return self._blocking.use(service, self._keys)
+
     async def _retire(self) -> None:
         """Close the clients that are not in use; those that are follow when they are not."""
         clients, self._clients = self._clients, {}
@@ -231,87 +167,6 @@ class Clients:
                 held.retired = True
                 await held.close_if_unused()
 
-    @contextmanager
-    def blocking(self, service: str) -> Iterator[Any]:
-        """Give a client for threads, as s3transfer wants it; to be used in one."""
-        with self._lock:
-            held = self._blocking.get(service)
-            if held is None or held.keys != self._keys:
-                if held is not None and not held.users:
-                    held.client.close()
-                held = self._blocking[service] = self._make_blocking(service, self._keys)
-            held.users += 1
-        try:
-            yield held.client
-        finally:
-            with self._lock:
-                held.users -= 1
-                if self._blocking.get(service) is not held and not held.users:
-                    held.client.close()
 
-    def _make_blocking(self, service: str, keys: tuple[str, ...]) -> _BlockingClient:
-        import boto3
-        from botocore.config import Config
-
-        session = blocking_session(self._access)
-        if keys:
-            # Those of the event loop's clients: what provides them is not run twice.
-            session.set_credentials(*keys)
-        # What ``transfer`` repeats is all parts, so that a part is repeated here first.
-        options = {**config_options(self._access), "retries": {"mode": "standard"}}
-        client = boto3.Session(botocore_session=session).client(
-            service, config=Config(**options), **client_options(self._access)
-        )
-        return _BlockingClient(client, keys)
-
-
-@dataclass(frozen=True)
-class _Login:
-    """An asynchronous session with its credentials, which may renew themselves."""
-
-    session: Any
-    credentials: Any
-
-    async def keys(self) -> tuple[str, ...]:
-        """Return the keys as they are now; nothing where there are none."""
-        if self.credentials is None:
-            return ()
-        with _named():
-            found = await self.credentials.get_frozen_credentials()
-        return tuple(str(each) for each in found[:3] if each is not None)
-
-
-def make_session(access: Access) -> Any:
-    """Return an asynchronous session of an identity."""
-    from aiobotocore.session import AioSession
-
-    session = AioSession()
-    configure(session, access)
-    refuse_prompt(session)
-    data_path = session.get_config_variable("data_path")
-    session.register_component("data_loader", shared_loader(data_path))
-    # Otherwise each response leaves a parser behind, which only the collector can free.
-    parsers = session.get_component("response_parser_factory")
-    parsers.create_parser = lru_cache(parsers.create_parser)
-    return session
-
-
-async def find_login(session: Any) -> _Login:
-    """Return a session with its credentials."""
-    with _named():
-        return _Login(session, await session.get_credentials())
-
-
-async def _give(login: _Login) -> _Login:
+async def _give(login: Login) -> Login:
     return login
-
-
-@contextmanager
-def _named() -> Iterator[None]:
-    """Raise CredentialHelperFailed for whatever a program that provides credentials raises."""
-    try:
-        yield
-    except Exception as error:
-        if isinstance(error, CredentialsFailed) or classify(error) is not Kind.FOREIGN:
-            raise
-        raise CredentialHelperFailed(f"{type(error).__name__}: {error}") from error

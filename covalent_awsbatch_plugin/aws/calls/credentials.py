@@ -1,4 +1,4 @@
-"""Where credentials and region come from: what the user chose, else what the AWS SDK chooses.
+"""Where credentials come from: what the user chose, else what the AWS SDK chooses.
 
 In an ``Access``, an empty profile or credentials file is the SDK's to choose: keys in the
 environment, AWS_PROFILE, AWS_SHARED_CREDENTIALS_FILE, web identity, SSO, the role of the host.
@@ -9,8 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from functools import lru_cache
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +19,7 @@ from .aws_errors import Kind, classify
 
 DEFAULT_CREDENTIALS = "~/.aws/credentials"
 DEFAULT_PROFILE = "default"
-DEFAULT_REGION = "us-east-1"
 
-# botocore reads the second alone; every other SDK and AWS's command line read the first too.
-REGION_VARIABLES = ("AWS_REGION", "AWS_DEFAULT_REGION")
 PROFILE_VARIABLES = ("AWS_PROFILE", "AWS_DEFAULT_PROFILE")
 
 
@@ -47,71 +43,6 @@ class Reader:
 SERVER = Reader()
 
 
-@dataclass(frozen=True)
-class Region:
-    """A region, and in words where it comes from."""
-
-    name: str
-    source: str
-
-
-# ---- Region
-
-
-def located(access: Access) -> Access:
-    """Return an access with its region, where it leaves that open.
-
-    Raises:
-        CredentialsFailed: The profile does not exist, or AWS's files cannot be read.
-    """
-    return access if access.region else replace(access, region=region_of(access).name)
-
-
-def region_of(access: Access) -> Region:
-    """Return the region of an access that leaves it open: the environment's or the profile's.
-
-    Raises:
-        CredentialsFailed: The profile does not exist, or AWS's files cannot be read.
-    """
-    for variable in REGION_VARIABLES:
-        if os.environ.get(variable):
-            return Region(os.environ[variable], f"the environment variable {variable}")
-    named = next((os.environ[v] for v in PROFILE_VARIABLES if os.environ.get(v)), "")
-    return _region_of_files(access, access.profile or named, _state_of_files(access))
-
-
-# Reading the files takes some 20 ms, and each electron asks.
-@lru_cache(maxsize=32)
-def _region_of_files(access: Access, profile: str, _state: tuple[object, ...]) -> Region:
-    from botocore.session import Session as BotocoreSession
-
-    session = BotocoreSession()
-    configure(session, access)
-    with _files_are_read():
-        found = session.get_config_variable("region")
-    if found:
-        return Region(str(found), f"the AWS profile {profile or DEFAULT_PROFILE!r}")
-    return Region(DEFAULT_REGION, "the default")
-
-
-def _state_of_files(access: Access) -> tuple[object, ...]:
-    environ = os.environ
-    names = (
-        environ.get("AWS_CONFIG_FILE") or "~/.aws/config",
-        access.credentials_file
-        or environ.get("AWS_SHARED_CREDENTIALS_FILE")
-        or DEFAULT_CREDENTIALS,
-    )
-    return tuple((path, _changed_at(path)) for path in map(os.path.expanduser, names))
-
-
-def _changed_at(path: str) -> int:
-    try:
-        return os.stat(path).st_mtime_ns
-    except OSError:
-        return 0
-
-
 # ---- Profile and credentials file
 
 
@@ -125,7 +56,7 @@ def configure(session: Any, access: Access, reader: Reader = SERVER) -> None:
     if access.region:
         session.set_config_variable("region", access.region)
     named_file = _use_file(session, access, reader)
-    with _files_are_read():
+    with files_are_read():
         profile = access.profile or (session.get_config_variable("profile") if named_file else "")
         _use_profile(session, profile or "", named_file, reader)
 
@@ -229,7 +160,7 @@ def refuse_prompt(session: Any, reader: Reader = SERVER) -> None:
     overridden = "profile" in session.instance_variables()
     if reader.at_terminal or (os.environ.get("AWS_ACCESS_KEY_ID") and not overridden):
         return
-    with _files_are_read():
+    with files_are_read():
         profile = _profile_with_mfa(session)
     if profile:
         raise CredentialsFailed(
@@ -252,7 +183,8 @@ def _profile_with_mfa(session: Any) -> str:
 
 
 @contextmanager
-def _files_are_read() -> Iterator[None]:
+def files_are_read() -> Iterator[None]:
+    """Raise CredentialsFailed where AWS's configuration cannot be read."""
     from botocore.exceptions import BotoCoreError
 
     try:

@@ -16,11 +16,14 @@ from typing import Any, Generic, NoReturn, TypeVar
 
 from ...errors import BatchTaskError
 from ..model.access import Access, Identity
-from .aws_errors import Kind, classify, code_of, translate, while_waiting
-from .clients import CONNECTIONS, Clients
+from .aws_errors import Kind, classify, code_of
+from .client_options import CONNECTIONS
+from .clients import Clients
 from .patience import PATIENCE, RENEWABLE, History, patience_with
 from .rate_limits import RateLimiter, backoff
 from .single_flight import single_flight
+from .translation import translate
+from .troubles import Troubles
 
 T = TypeVar("T")
 
@@ -73,7 +76,7 @@ class Session:
         self._clients = Clients(access, self.threads)
         self._limiters: dict[str, RateLimiter] = {}
         self._slots: dict[str, asyncio.Semaphore] = {}
-        self._troubled: set[str] = set()
+        self._troubles = Troubles()
         self._known: tuple[tuple[str, ...], Identity] | None = None
         self._asking: dict[str, asyncio.Task[Identity]] = {}
         self._succeeded: set[str] = set()
@@ -219,9 +222,9 @@ class Session:
                     _raise_for_user(error, kind, work)
                 if kind is Kind.THROTTLED:
                     limiter.refused(loop.time())
-                self._log_trouble(work.name, kind, error, failures)
+                self._troubles.failed(work.name, kind, error, failures)
             else:
-                self._log_recovery(work.name)
+                self._troubles.over(work.name)
                 self._succeeded.add(work.name)
                 return result
             failures += 1
@@ -274,26 +277,6 @@ class Session:
             default = S3_CEILING if service == "s3" else BATCH_CEILING
             self._limiters[key] = RateLimiter(CEILINGS.get(operation, default))
         return self._limiters[key]
-
-    # ---- The server's log
-
-    def _log_trouble(self, name: str, kind: Kind, error: Exception, failures: int) -> None:
-        # Keys that are renewed every hour are no trouble.
-        renewed = kind is Kind.EXPIRED and not failures
-        if name not in self._troubled and not renewed:
-            self._troubled.add(name)
-            log.warning(
-                "AWS Batch: %s fails (%s) and is retried; tasks wait, and jobs go on. What to do: "
-                "%s",
-                name,
-                code_of(error),
-                while_waiting(kind),
-            )
-
-    def _log_recovery(self, name: str) -> None:
-        if name in self._troubled:
-            self._troubled.discard(name)
-            log.info("AWS Batch: %s succeeds again", name)
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,9 @@ from typing import Any, TypeVar
 
 import click
 
-from ...aws.calls.clients import client_options, config_options
-from ...aws.calls.credentials import Reader, Region, blocking_session, load_credentials, region_of
+from ...aws.calls.client_options import client_options, config_options
+from ...aws.calls.credentials import Reader, blocking_session, load_credentials
+from ...aws.calls.regions import Region, region_of
 from ...aws.model.access import Access, Identity
 from ...options import resolution
 from .configuration import read_section
