@@ -1,6 +1,6 @@
 """The WSGI application in front of moto: jobs are answered here, the rest by moto.
 
-It also enforces what moto leaves out: Batch's limits, and whose bucket a request may use.
+It also enforces what moto leaves out: what Batch and S3 refuse.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from .faults.injection import Faults
 from .faults.plan import ApiFault
 from .http.operations import Call, Environ, StartResponse, Wsgi, body_of, call_of
 from .http.responses import Response, error_response
-from .services import access_keys, moto_backend
+from .services import access_keys, moto_backend, s3_refusals
 
 RESET_PATH = "/moto-api/reset"
 
@@ -97,7 +97,7 @@ class Gateway:
     def _of_ours(self, call: Call, environ: Environ) -> Response | None:
         """Return the answer to a request that moto is not to see."""
         if call.service == "s3":
-            return _refuse_bucket(call, environ.get("HTTP_X_AMZ_EXPECTED_BUCKET_OWNER"))
+            return s3_refusals.refusal(call, environ)
         if call.service != "batch":
             return None
         try:
@@ -119,14 +119,3 @@ class Gateway:
             request_model.check_resources(call.operation, region, request)
             return None
         return Response(200, json.dumps(action(region, request)).encode())
-
-
-def _refuse_bucket(call: Call, expected_owner: str | None) -> Response | None:
-    """Refuse a bucket of another account than the caller's, or than the expected owner's."""
-    if not call.bucket or call.operation == "CreateBucket":
-        return None
-    owner = moto_backend.account_of_bucket(call.bucket, call.region)
-    allowed = {moto_backend.account_of_key(call.access_key), expected_owner} - {None}
-    if owner is None or allowed == {owner}:
-        return None
-    return error_response(call, 403, "AccessDenied", "Access Denied")

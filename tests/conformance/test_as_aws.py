@@ -150,6 +150,25 @@ def test_tags_reach_tasks_only_with_propagate_tags_and_fifty_of_them(jobs: Jobs)
     assert "50 tags" in together["statusReason"]
 
 
+def test_a_time_limit_counts_all_of_an_attempt_but_not_the_time_in_the_queue(
+    local: LocalAws, image: str
+) -> None:
+    jobs = Jobs(local, image)
+    # A minute takes six tenths of a second here.
+    limit = {"attemptDurationSeconds": 60}
+    local.faults = FaultPlan(jobs=[JobFault("scaling_up", after=1.5)])
+    waited = jobs.run(*sh("exit 0"), timeout=limit)
+    local.faults = FaultPlan()
+    assert waited["status"] == "SUCCEEDED"
+    assert waited["startedAt"] - waited["createdAt"] > 1000
+    # What a container does before the task, such as installing packages, counts.
+    installing = jobs.run(*sh("trap 'exit 1' TERM; sleep 30 & wait"), timeout=limit)
+    assert (installing["status"], installing["statusReason"]) == (
+        "FAILED",
+        "Job attempt duration exceeded timeout",
+    )
+
+
 # The job's life
 
 

@@ -292,6 +292,42 @@ def test_right_requests_are_taken(fake: Sender) -> None:
     assert fake.send("submit_job", {})["jobId"]
 
 
+# What is wrong with a request to S3, and S3's code.
+WRONG_DIGEST = "A" * 43 + "="
+STORING: Mapping[str, tuple[dict[str, Any], str]] = {
+    "a key of 1,025 bytes": ({"Key": "\u00fc" * 512 + "k"}, "KeyTooLongError"),
+    "a condition that is not an asterisk": ({"IfNoneMatch": '"etag"'}, "NotImplemented"),
+    "another SHA-256": ({"ChecksumSHA256": WRONG_DIGEST}, "BadDigest"),
+    "another MD5": ({"ContentMD5": "A" * 22 + "=="}, "BadDigest"),
+    "a bucket of another account": ({"ExpectedBucketOwner": "9" * 12}, "AccessDenied"),
+    "an object that is there": ({"Key": "there", "IfNoneMatch": "*"}, "PreconditionFailed"),
+}
+
+
+@pytest.mark.emulator
+@pytest.mark.parametrize("what", STORING)
+def test_s3_refuses(local: LocalAws, what: str) -> None:
+    s3, bucket = local.client("s3"), local.executor_options()["s3_bucket_name"]
+    s3.put_object(Bucket=bucket, Key="there", Body=b"1")
+    wrong, code = STORING[what]
+    with pytest.raises(ClientError) as caught:
+        s3.put_object(**{"Bucket": bucket, "Key": "k", "Body": b"content", **wrong})
+    assert caught.value.response["Error"]["Code"] == code
+
+
+@pytest.mark.emulator
+def test_s3_deletes_a_thousand_objects_at_once(local: LocalAws) -> None:
+    s3, bucket = local.client("s3"), local.executor_options()["s3_bucket_name"]
+
+    def delete(count: int) -> Any:
+        keys = [{"Key": str(number)} for number in range(count)]
+        return s3.delete_objects(Bucket=bucket, Delete={"Objects": keys, "Quiet": True})
+
+    assert "Errors" not in delete(1000)
+    with pytest.raises(ClientError, match="MalformedXML"):
+        delete(1001)
+
+
 @pytest.mark.emulator
 def test_a_queue_is_deleted_when_it_is_disabled_and_an_environment_when_no_queue_has_it(
     emulator: Sender,
