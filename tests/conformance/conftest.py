@@ -78,6 +78,7 @@ class Jobs:
         container = {
             "image": self.image,
             "command": list(command),
+            "jobRoleArn": self.job_role(),
             "resourceRequirements": [
                 {"type": "VCPU", "value": "1"},
                 {"type": "MEMORY", "value": "128"},

@@ -35,6 +35,7 @@ GIVEN = {
 }
 ACCESS = {
     "AWS_ENDPOINT_URL",
+    "AWS_CONTAINER_CREDENTIALS_FULL_URI",
     "AWS_EC2_METADATA_DISABLED",
 }
 
@@ -131,7 +132,7 @@ print(json.dumps(json.loads(opener.open(url).read()) if url else None))
     role = jobs.job_role()
     ended = [
         jobs.ended(jobs.submit(jobs.define("python3", "-c", program, container=container)))
-        for container in ({"jobRoleArn": role}, {})
+        for container in ({"jobRoleArn": role}, {"jobRoleArn": None})
     ]
     keys, none = (json.loads(jobs.output(job)[-1]) for job in ended)
     assert none is None

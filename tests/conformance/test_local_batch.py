@@ -69,9 +69,7 @@ def test_a_job_with_a_role_reaches_the_services_without_configuration(jobs: Jobs
         "import boto3, sys; s3 = boto3.client('s3');"
         "s3.put_object(Bucket=sys.argv[1], Key='covalent/seen', Body=b'yes')"
     )
-    container = {"jobRoleArn": jobs.job_role()}
-    definition = jobs.define("python", "-c", program, bucket, container=container)
-    job = jobs.ended(jobs.submit(definition))
+    job = jobs.run("python", "-c", program, bucket)
     assert job["status"] == "SUCCEEDED", jobs.output(job)
     body = jobs.aws.client("s3").get_object(Bucket=bucket, Key="covalent/seen")["Body"]
     assert body.read() == b"yes"

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 from ..services import moto_backend
 from ..services.moto_backend import Region
-from . import limits
+from . import descriptions, limits
 from .errors import ClientError
 from .records import FAILED, RUNNING, STATUSES, Job, Json
 from .resolve import container_of
@@ -111,7 +111,7 @@ class Jobs:
             raise ClientError(f"JobQueue {request['jobQueue']} not found.")
         with self._scheduler.lock:
             jobs = [
-                job.summary()
+                descriptions.summary(job)
                 for job in reversed(self._jobs.values())
                 if job.queue_arn == queue.arn and not job.vanished and _is_listed(job, request)
             ]
@@ -153,7 +153,7 @@ def _tags(job: Job, request: Json) -> dict[str, str]:
 
 
 def _described(job: Job) -> Json:
-    return job.describe(moto_backend.tags(job.region, job.arn))
+    return descriptions.describe(job, moto_backend.tags(job.region, job.arn))
 
 
 def _is_listed(job: Job, request: Json) -> bool:

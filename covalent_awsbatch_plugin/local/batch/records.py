@@ -1,4 +1,4 @@
-"""A job, and how Batch describes it."""
+"""A job: its state, and what its attempts are."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from ..faults.plan import JobFault
 from ..runners.runner import AttemptSpec, RunningAttempt
 from ..services.moto_backend import Region
 from ..services.moto_capacity import Resources
+from . import descriptions
 from .resolve import requirement
 from .retries import AttemptEnd
 
@@ -130,30 +131,12 @@ class Job:
         self.stopped, self.running = now(), None
         self.exit_code, self.reason = end.exit_code, end.reason
         self.status_reason = end.status_reason
-        self.ended.append(
-            _present(
-                container=_present(
-                    exitCode=end.exit_code,
-                    reason=end.reason,
-                    logStreamName=self.stream,
-                    taskArn=self._ecs("task"),
-                    containerInstanceArn=self._ecs("container-instance"),
-                    networkInterfaces=[],
-                ),
-                startedAt=self.started,
-                stoppedAt=self.stopped,
-                statusReason=end.status_reason,
-            )
-        )
+        self.ended.append(descriptions.attempt(self, end))
 
     def settle(self, status: str, reason: str) -> None:
         """End."""
         self.status, self.status_reason = status, reason
         self.stopped = self.stopped or now()
-
-    def _ecs(self, kind: str) -> str:
-        base = self.queue_arn.partition(":job-queue/")[0].replace(":batch:", ":ecs:")
-        return f"{base}:{kind}/local/{self.task}"
 
     def attempt_spec(self, environment: Mapping[str, str]) -> AttemptSpec:
         """Return the current attempt.
@@ -206,66 +189,3 @@ class Job:
         group = options.get("awslogs-group")
         create = not group or options.get("awslogs-create-group") == "true"
         return group or "/aws/batch/job", f"{prefix}/default/{self.task}", create
-
-    def describe(self, tags: Mapping[str, str]) -> Json:
-        """Return the job as DescribeJobs does."""
-        strategy: Json = {"attempts": self.attempts_allowed, "evaluateOnExit": self.rules}
-        timeout = {"attemptDurationSeconds": self.timeout} if self.timeout else None
-        return _present(
-            jobArn=self.arn,
-            jobId=self.job_id,
-            jobName=self.name,
-            jobQueue=self.queue_arn,
-            jobDefinition=self.definition["jobDefinitionArn"],
-            status=self.status,
-            statusReason=self.status_reason or None,
-            attempts=list(self.ended),
-            retryStrategy=strategy,
-            createdAt=self.created,
-            startedAt=self.started,
-            stoppedAt=self.stopped if self.finished else None,
-            dependsOn=[{"jobId": each.job_id} for each in self.depends_on],
-            parameters=self.parameters,
-            timeout=timeout,
-            tags=dict(tags),
-            propagateTags=self.propagate_tags,
-            shareIdentifier=self.share_identifier or None,
-            schedulingPriority=self.scheduling_priority,
-            platformCapabilities=self.definition.get("platformCapabilities") or ["EC2"],
-            eksAttempts=[],
-            isCancelled=self.cancelled,
-            isTerminated=self.termination is not None and not self.cancelled,
-            container=self._describe_container(),
-        )
-
-    def _describe_container(self) -> Json:
-        return {
-            **self.container,
-            **_present(
-                exitCode=self.exit_code,
-                reason=self.reason,
-                logStreamName=self.stream,
-                taskArn=self._ecs("task") if self.number else None,
-                containerInstanceArn=self._ecs("container-instance") if self.number else None,
-                networkInterfaces=[],
-            ),
-        }
-
-    def summary(self) -> Json:
-        """Return the job as ListJobs does."""
-        return _present(
-            jobArn=self.arn,
-            jobId=self.job_id,
-            jobName=self.name,
-            createdAt=self.created,
-            status=self.status,
-            statusReason=self.status_reason or None,
-            startedAt=self.started,
-            stoppedAt=self.stopped if self.finished else None,
-            container=_present(exitCode=self.exit_code, reason=self.reason),
-            jobDefinition=self.definition["jobDefinitionArn"],
-        )
-
-
-def _present(**values: Any) -> Json:
-    return {name: value for name, value in values.items() if value is not None}
