@@ -190,7 +190,7 @@ def test_what_others_keep_in_the_bucket_is_kept(aws: Aws, on_aws: CommandLine) -
     s3.put_object(Bucket=bucket, Key="thesis.pdf", Body=b"x")
     done = on_aws("deploy", "--delete", "--yes", "--prefix", "shared")
     assert done.code == 0, done.text
-    assert f"Kept: the bucket {bucket}, because it holds 1 objects" in done.out
+    assert f"Kept: the bucket {bucket}, because it holds 1 object " in done.out
     assert [o["Key"] for o in s3.list_objects_v2(Bucket=bucket)["Contents"]] == ["thesis.pdf"]
     assert left(aws, "shared") == [bucket]
 
