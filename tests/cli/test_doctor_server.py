@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -49,6 +51,37 @@ ALL_OK = dict.fromkeys(("configuration", "environment", "plugin"), "ok")
 
 def test_a_server_with_this_configuration(beside: CommandLine) -> None:
     assert statuses(of_server(beside)) == ALL_OK
+
+
+class Answering(BaseHTTPRequestHandler):
+    """A Covalent server of another host, as far as the doctor sees."""
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Length", "2")
+        self.end_headers()
+        self.wfile.write(b"{}")
+
+    def log_message(self, *_: object) -> None:
+        """Print nothing."""
+
+
+def test_a_server_of_another_host_is_not_taken_for_one_here(
+    server: CovalentServer, beside: CommandLine, tmp_path: Path
+) -> None:
+    """It has the port of one that runs here."""
+    content = toml.load(server.config_file)
+    content["dispatcher"]["address"] = "127.0.0.2"
+    (tmp_path / "covalent.conf").write_text(toml.dumps(content), "utf-8")
+    beside.extra["COVALENT_CONFIG_DIR"] = str(tmp_path)
+    with ThreadingHTTPServer(("127.0.0.2", server.port), Answering) as other:
+        thread = threading.Thread(target=other.serve_forever)
+        thread.start()
+        found = of_server(beside)
+        other.shutdown()
+        thread.join()
+    assert statuses(found) == {"configuration": "not checked"}
+    assert "another user's or host's" in found["configuration"]["found"]
 
 
 def test_no_server(command: CommandLine) -> None:

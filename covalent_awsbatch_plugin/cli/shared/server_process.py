@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -15,6 +16,8 @@ from .covalent_api import server_url
 
 # The file in which 'covalent start' notes the server's process.
 PID_FILE = "ui.pid"
+
+LOOPBACK = ("localhost", "127.0.0.1", "0.0.0.0", "::1")  # noqa: S104 - nothing is bound
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,8 @@ def find_server_process() -> ServerProcess | None:
     """Return the process that listens at the configured address; None where it cannot be seen."""
     import psutil  # type: ignore[import-untyped]
 
+    if urlsplit(server_url()).hostname not in (*LOOPBACK, socket.gethostname().lower()):
+        return None
     with suppress(psutil.Error):
         process = _listening(urlsplit(server_url()).port) or _noted()
         if process is not None:
