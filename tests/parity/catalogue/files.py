@@ -253,7 +253,9 @@ class Environment(Shutil):
 def with_s3(setting: Setting, transfer: ct.fs.FileTransfer, task, bucket: str) -> Workflow:
     """Return a workflow of one electron with a transfer from or to the local AWS."""
     aws = dict(setting.aws)
-    first = ct.fs.FileTransfer(str(setting.place), strategy=Environment(aws))
+    # A transfer that names no target would leave an empty file.
+    nothing = str(setting.place / "nothing")
+    first = ct.fs.FileTransfer(nothing, nothing, strategy=Environment(aws))
 
     def keep_what_the_bucket_has():
         import boto3
