@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable
+from typing import Any
 
 from .batch import request_model, task_credentials
 from .batch.actions import Jobs
@@ -109,7 +110,7 @@ class Gateway:
         if environ["REQUEST_METHOD"] != "POST" or call.operation in ("", "TagResource"):
             return None
         try:
-            request = json.loads(body_of(environ) or b"{}")
+            request = json.loads(body_of(environ) or b"{}", object_pairs_hook=_without_nulls)
         except ValueError:
             return error_response(call, 400, "SerializationException", "The body is not JSON")
         request_model.check(call.operation, request)
@@ -119,3 +120,8 @@ class Gateway:
             request_model.check_resources(call.operation, region, request)
             return None
         return Response(200, json.dumps(action(region, request)).encode())
+
+
+def _without_nulls(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return an object of a request; what is null counts as left out, as with AWS."""
+    return {name: value for name, value in pairs if value is not None}

@@ -475,11 +475,16 @@ def test_jobs_that_wait_start_when_their_environment_changes(local: LocalAws, im
     waiting = jobs.describe(job_id)
     assert waiting["status"] == "RUNNABLE"
     assert waiting["statusReason"].startswith("MISCONFIGURATION:COMPUTE_ENVIRONMENT_MAX_RESOURCE")
+    # A change of something else starts nothing.
+    batch.update_job_queue(jobQueue=queue, priority=2)
+    assert jobs.describe(job_id)["statusReason"] == waiting["statusReason"]
     batch.update_compute_environment(computeEnvironment=queue, computeResources={"maxvCpus": 2})
     assert jobs.ended(job_id)["status"] == "SUCCEEDED"
     batch.update_compute_environment(computeEnvironment=queue, state="DISABLED")
     job_id = jobs.submit(definition, jobQueue=queue)
-    assert jobs.describe(job_id)["status"] == "RUNNABLE"
+    disabled = jobs.describe(job_id)
+    assert disabled["status"] == "RUNNABLE"
+    assert "statusReason" not in disabled
     batch.update_compute_environment(computeEnvironment=queue, state="ENABLED")
     assert jobs.ended(job_id)["status"] == "SUCCEEDED"
 

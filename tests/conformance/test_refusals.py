@@ -151,6 +151,10 @@ RESOURCES: Mapping[str, tuple[str, dict[str, Any]]] = {
     ),
     "an unknown environment type": ("create_compute_environment", {"type": "X"}),
     "an environment without resources": ("create_compute_environment", {"computeResources": None}),
+    "an environment that is there": (
+        "create_compute_environment",
+        {"computeEnvironmentName": "covalent-batch-on-demand"},
+    ),
     "a maximum below the minimum": (
         "create_compute_environment",
         {"computeResources": {"minvCpus": 9, "maxvCpus": 1}},
@@ -280,7 +284,8 @@ def test_what_a_newer_sdk_sends_besides_is_ignored(emulator: Sender) -> None:
     batch = session.client("batch", endpoint_url=emulator.batch.meta.endpoint_url)
 
     def add(params: dict[str, Any], **_: Any) -> None:
-        params["body"] = params["body"][:-1] + b', "ofTheFuture": 1}'
+        # AWS takes null for left out.
+        params["body"] = params["body"][:-1] + b', "ofTheFuture": 1, "tags": null}'
 
     batch.meta.events.register("before-call.batch.SubmitJob", add)
     given = emulator.right("submit_job")

@@ -41,6 +41,9 @@ class Hold:
 def hold(asked: Resources, environments: Iterable[Environment]) -> Hold | None:
     """Return why no environment can run a job; None where one can."""
     environments = list(environments)
+    if not environments:
+        # All are disabled, for which AWS gives no reason.
+        return Hold("")
     fitting = [
         each for each in environments if any(type_.holds(asked) for type_ in each.instances)
     ]

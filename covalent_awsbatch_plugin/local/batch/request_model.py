@@ -29,7 +29,7 @@ def check(operation: str, request: Any) -> None:
         # An older botocore than the caller's.
         return
     shape = model.operation_model(operation).input_shape
-    for found in service_model.violations(request, shape, "the request"):
+    for found in service_model.violations(request, shape, "request"):
         if not found.endswith(service_model.UNKNOWN):
             raise ClientError(f"Error executing request, Exception : {found}")
 
@@ -73,6 +73,8 @@ def _environment(region: Region, request: Mapping[str, Any]) -> None:
     name = request["computeEnvironmentName"]
     if not NAME.fullmatch(name):
         raise ClientError(f"computeEnvironmentName should match valid pattern: {name!r}")
+    if moto_backend.environment_use(region, name)[0]:
+        raise ClientError("Object already exists")
     resources = request.get("computeResources") or {}
     if request["type"] == "MANAGED" and not resources:
         raise ClientError("computeResources must be provided for a MANAGED compute environment")

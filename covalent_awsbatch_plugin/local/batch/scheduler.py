@@ -132,7 +132,14 @@ class Scheduler:
     def look_again(self) -> None:
         """Look again at the jobs that could not start, after queues or environments changed."""
         with self.lock:
-            self._waiting.extend(self._held.until_a_change())
+            for job in self._held.until_a_change():
+                hold = self._attempts.hold_back(job)
+                if hold is None:
+                    self._held.forget(job)
+                    job.status_reason = ""
+                    self._waiting.append(job)
+                else:
+                    self._held.hold(job, hold)
             self._fill()
 
     def _release(self, job: Job) -> None:
