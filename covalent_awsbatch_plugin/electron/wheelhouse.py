@@ -91,7 +91,7 @@ def archive() -> bytes:
     """Return the archive; empty where it cannot be made. Takes seconds; the same on every call."""
     try:
         return _pack(_closure(ROOT))
-    except (NotPortable, PackageNotFoundError, OSError) as error:
+    except (NotPortable, PackageNotFoundError, OSError, ValueError) as error:
         log.info("AWS Batch: jobs that import Covalent install it with pip: %s", error)
         return b""
 
@@ -133,12 +133,14 @@ def _pack(found: dict[str, _Found]) -> bytes:
         manifest: dict[str, Any] = {"python": wheelhouse.python(), "distributions": {}}
         for name in sorted(found):
             installed = distribution(name)
+            if not (files := dict(_files(installed))):
+                raise NotPortable(f"{name} has no record of its files")
             manifest["distributions"][name] = {
                 "version": installed.version,
                 "bounds": ",".join(sorted(found[name].bounds)),
                 "platforms": sorted(_platforms(installed)),
             }
-            for member, content in _files(installed):
+            for member, content in files.items():
                 _write(packed, f"{name}/{member}", content)
         _write(packed, wheelhouse.MANIFEST, json.dumps(manifest).encode())
     return buffer.getvalue()

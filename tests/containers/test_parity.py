@@ -1,4 +1,4 @@
-"""A selection of the catalogue of Covalent's features, with electrons in containers."""
+"""A selection of the catalogue of Covalent's features, with electrons in bare containers."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from tests.parity.differences import entries, without
 from tests.parity.observation import differences
 
 from .images import Images
+from .index import UNREACHABLE
 
 IN_CONTAINERS = "awsbatch in containers"
 
@@ -52,7 +53,10 @@ class RunsInContainers(Runs):
             "mountPoints": [{"sourceVolume": "place", "containerPath": folder}],
         }
         return AWSBatchExecutor(
-            **self.options(), container_image_uri=self.image, container_properties=properties
+            **self.options(),
+            container_image_uri=self.image,
+            container_properties=properties,
+            environment=UNREACHABLE,
         )
 
 
@@ -62,7 +66,7 @@ def runs(
 ) -> Iterator[Runs]:
     ct.set_config("executors.awsbatch.retry_attempts", 1)
     running = RunsInContainers(aws, server, tmp_path_factory.mktemp("parity"))
-    running.image = images.full(ours)
+    running.image = images.bare(ours)
     for name in SELECTION:
         running.start(CATALOGUE[name], LOCAL)
         running.start(CATALOGUE[name], IN_CONTAINERS)

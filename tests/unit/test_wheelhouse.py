@@ -82,6 +82,32 @@ def test_it_is_the_same_bytes_each_time(packed):
     assert server.digest() == hashlib.sha256(packed).hexdigest()
 
 
+WHEEL = "Root-Is-Purelib: true\nTag: py3-none-any\n"
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {},
+        {"WHEEL": WHEEL},
+        {"RECORD": "covalent.py,,\n"},
+        {"WHEEL": WHEEL, "RECORD": "covalent.py,,\n"},
+        {"WHEEL": WHEEL, "RECORD": "x.pth,,\n", "direct_url.json": '{"editable": true}'},
+        {"METADATA": "Name: covalent\nVersion: 9\nRequires-Dist: not-installed\n"},
+        {"METADATA": "Name: covalent\nVersion: 9\nRequires-Dist: what is this?\n"},
+    ],
+    ids=["nothing", "no record", "no wheel", "no file", "editable", "unmet", "invalid"],
+)
+def test_what_cannot_be_packed_is_left_to_pip(files, tmp_path, monkeypatch):
+    metadata = tmp_path / "covalent-9.dist-info"
+    metadata.mkdir()
+    (tmp_path / "x.pth").write_text("")
+    for name, text in {"METADATA": "Name: covalent\nVersion: 9\n", **files}.items():
+        (metadata / name).write_text(text)
+    monkeypatch.syspath_prepend(tmp_path)
+    assert server.archive.__wrapped__() == b""
+
+
 def test_what_only_the_server_uses_is_left_out(packed, manifest):
     assert not server.SERVER_ONLY & manifest["distributions"].keys()
     assert len(packed) < 30 * 1024**2
