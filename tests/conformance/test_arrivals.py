@@ -84,7 +84,9 @@ async def test_a_zombie_s_result_counts_and_the_other_attempt_is_ended(aws, run)
         # What the first attempt stores, while the second is described as running.
         job.attempts.clear()
         await run_here(job, fake)
-        job.attempts.append({"statusReason": "Host EC2 (instance i-0) terminated."})
+        job.attempts.append(
+            {"statusReason": "Host EC2 (instance i-0) terminated.", "stoppedAt": 1}
+        )
         return None
 
     aws.script = lost_once
