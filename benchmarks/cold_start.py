@@ -124,26 +124,21 @@ def _ways(
     builder = partial(_build, aws, bare, **offline)
     yield "sublattice's builder", lambda: _median(builder() for _ in range(times))
     if not index.problem():
-        yield "DepsPip", lambda: _deps_pip(aws, bare, width, package)
+        sweep = partial(_deps_pip, aws, bare, package)
+        yield "DepsPip, first job", lambda: sweep(1)
+        # The first of these installs and shares, the second unpacks, each alone on the machine.
+        yield "DepsPip, later", lambda: [sweep(1, share_packages="bucket") for _ in range(2)][1]
+        yield "DepsPip, sweep", lambda: sweep(width)
 
 
-def _deps_pip(aws: LocalAws, image: str, width: int, package: str) -> dict[str, Any]:
-    """Return what installing takes: of a job alone, of a later one, and of a whole sweep."""
+def _deps_pip(
+    aws: LocalAws, image: str, package: str, width: int, **options: Any
+) -> dict[str, float]:
+    """Return what electrons of a dispatch take that install the same, all of them together."""
     with _reach() as (reach, proxy):
-        plain = _run(aws, image, **reach)
-        [first] = _sweep(aws, image, 1, package, **reach)
-        received = proxy.received
-        # One that installs and shares, then one that unpacks, each alone on the machine.
-        shared = [
-            _sweep(aws, image, 1, package, share_packages="bucket", **reach) for _ in range(2)
-        ]
-        sweep = _sweep(aws, image, width, package, **reach)
-    installing = sum(sample["cpu"] - plain["cpu"] for sample in sweep)
-    return {
-        "first job": {**first, "received": received},
-        "later": shared[1][0],
-        "sweep": installing / (first["cpu"] - plain["cpu"]),
-    }
+        sweep = _sweep(aws, image, width, package, **reach, **options)
+    summed = {key: sum(sample[key] for sample in sweep) for key in sweep[0]}
+    return {**summed, "electrons": width, "received": proxy.received}
 
 
 @contextlib.contextmanager
