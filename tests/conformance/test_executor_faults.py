@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import os
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 from covalent._shared_files.exceptions import TaskCancelledError
 
 from covalent_awsbatch_plugin import AWSBatchExecutor, errors
-from covalent_awsbatch_plugin.protocol import env_names, s3_keys
+from covalent_awsbatch_plugin.protocol import messages, s3_keys
 from tests.fake_aws import ApiError, CutError, FakeAws, JobEnd
 from tests.fake_aws.aws import ACCESS_KEY, BUCKET, SECRET_KEY
 from tests.fake_aws.scripts import run_here, task_of
@@ -112,17 +113,13 @@ async def test_a_job_definition_that_was_deregistered_is_registered_again(aws, r
 
 async def test_clean_up_takes_nothing_from_a_task_that_starts_meanwhile(aws, run):
     """The next electron of a dispatch may start at the moment its objects are swept away."""
-
-    async def with_worker(job: Any, fake: FakeAws) -> JobEnd:
-        assert job.environment[env_names.ENV_WORKER] in fake.s3.buckets[BUCKET].objects
-        return await run_here(job, fake)
-
-    aws.script = with_worker
-    assert await run(len, "a") == 1
+    # So large that it is an object of its own, which both runs need.
+    argument = os.urandom(messages.INLINE_LIMIT)
+    assert await run(len, argument) == len(argument)
     aws.latency = 0.2
     aws.bytes_up.clear()
     await wait_until(lambda: "s3:ListObjectsV2" in aws.bytes_up)
-    assert await run(len, "ab") == 2
+    assert await run(len, argument) == len(argument)
 
 
 async def test_clean_up_takes_nothing_from_a_task_that_runs_again(aws, run):
