@@ -1,7 +1,7 @@
 """Cancels of every kind at random moments, while a tenth of all calls fail: no job is left.
 
-COVALENT_AWSBATCH_STRESS sets the number of tasks, for a soak of thousands, and after a colon the
-seed.
+COVALENT_AWSBATCH_TEST_STRESS sets the number of tasks, for a soak of thousands, and after a colon
+the seed.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from covalent_awsbatch_plugin.aws.backend import backends, end_all_tasks
 from tests.fake_aws import ApiError, CutError, FakeAws
 from tests.fake_aws.scripts import run_here
 
-TASKS, _, SEED = os.environ.get("COVALENT_AWSBATCH_STRESS", "150:7").partition(":")
+TASKS, _, SEED = os.environ.get("COVALENT_AWSBATCH_TEST_STRESS", "150:7").partition(":")
 RATE = 0.1
 FAULTS = (
     ApiError("ThrottlingException", "Rate exceeded", 429),
