@@ -36,6 +36,11 @@ SELECTION = (
     "context",
     "python_output",
     "sublattices_three_deep",
+    "objects_of_the_users",
+    "code_as_a_result",
+    "names_of_other_functions",
+    "leptons_of_the_shell",
+    "process_of_an_electron",
 )
 
 
@@ -78,6 +83,7 @@ def runs(
 def test_as_local(name: str, runs: Runs):
     case = CATALOGUE[name]
     ours, local = runs.observation(case, IN_CONTAINERS), runs.observation(case, LOCAL)
+    assert ours.status == case.ends, [node for node in ours.nodes if node.raised or node.error]
     named = entries(case)
     found = differences(without(named, ours), without(named, local))
     assert not found, "\n".join(found)
