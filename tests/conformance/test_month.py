@@ -76,24 +76,25 @@ def renew(aws: FakeAws, number: int) -> None:
     aws.expired_keys.add(yesterday)
 
 
-async def settled(aws: FakeAws) -> None:
-    """Wait until all that is deleted is deleted."""
+async def settled(aws: FakeAws, held: int) -> None:
+    """Wait until all that is deleted is deleted; other tests of the process may hold some."""
     loop = asyncio.get_running_loop()
     deadline = loop.time() + 60
-    while [key for key in aws.objects() if "-2/" not in key] or len(references):
+    while [key for key in aws.objects() if "-2/" not in key] or len(references) > held:
         assert loop.time() < deadline, list(aws.objects())[:5]
         await asyncio.sleep(0.05)
 
 
 async def test_a_month_leaves_no_more_than_a_day(aws, make):
+    held = len(references)
     # One use for all of it: the backend lives as long as a busy server's.
     async with backends.use(make().access):
         await day(aws, make, 0)
-        await settled(aws)
+        await settled(aws, held)
         before = counts()
         for number in range(1, DAYS + 1):
             await day(aws, make, number)
-        await settled(aws)
+        await settled(aws, held)
         after = counts()
     # A log record, a line of a cache: a thousand objects a day would be 30 thousand.
     allowed = {
@@ -123,5 +124,5 @@ def test_event_loops_that_come_and_go(aws, make):
     after = asyncio.run(count())
     assert after["clients"] <= before["clients"]
     assert after["files"] <= before["files"] + 2
-    assert not after["shared objects"]
+    assert after["shared objects"] == before["shared objects"]
     assert not aws.objects()
