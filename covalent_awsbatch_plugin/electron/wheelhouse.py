@@ -73,7 +73,13 @@ class _Found:
 
 
 def names_covalent(call: messages.Call) -> bool:
-    """Return whether a task's pickles name Covalent: its job is likely to import it."""
+    """Return whether a task's pickles name Covalent: its job is likely to import it.
+
+    A function so large that it is an object of its own is mostly one of Covalent's, with a lattice
+    in it. Other large parts are data.
+    """
+    if call.function.data is None:
+        return True
     hooks = [part for hook in (*call.before, *call.after) for part in hook[:3]]
     parts = [call.function, *call.args, *call.kwargs.values(), *hooks]
     return any(map(_names, parts))

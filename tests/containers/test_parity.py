@@ -1,8 +1,8 @@
-"""A selection of the catalogue of Covalent's features, with electrons in bare containers."""
+"""A selection of the catalogue of Covalent's features, in bare containers and without an index."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import covalent as ct
@@ -18,7 +18,7 @@ from tests.parity.observation import differences
 from .images import Images
 from .index import UNREACHABLE
 
-IN_CONTAINERS = "awsbatch in containers"
+IN_BARE, IN_FULL = "awsbatch in bare containers", "awsbatch in full containers"
 
 SELECTION = (
     "kinds_of_parameters",
@@ -44,10 +44,14 @@ SELECTION = (
 )
 
 
+# Those that use NumPy.
+NOT_BARE = ("results_of_every_type",)
+
+
 class RunsInContainers(Runs):
     """Runs whose jobs are containers that see the folders of the workflows."""
 
-    image = ""
+    images: Mapping[str, str] = {}
 
     def executor(self, mode: str) -> Any:
         if mode == LOCAL:
@@ -59,7 +63,7 @@ class RunsInContainers(Runs):
         }
         return AWSBatchExecutor(
             **self.options(),
-            container_image_uri=self.image,
+            container_image_uri=self.images[mode],
             container_properties=properties,
             environment=UNREACHABLE,
         )
@@ -71,18 +75,22 @@ def runs(
 ) -> Iterator[Runs]:
     ct.set_config("executors.awsbatch.retry_attempts", 1)
     running = RunsInContainers(aws, server, tmp_path_factory.mktemp("parity"))
-    running.image = images.bare(ours)
+    running.images = {IN_BARE: images.bare(ours), IN_FULL: images.full(ours)}
     for name in SELECTION:
         running.start(CATALOGUE[name], LOCAL)
-        running.start(CATALOGUE[name], IN_CONTAINERS)
+        running.start(CATALOGUE[name], mode_of(name))
     yield running
     running.close()
+
+
+def mode_of(name: str) -> str:
+    return IN_FULL if name in NOT_BARE else IN_BARE
 
 
 @pytest.mark.parametrize("name", SELECTION)
 def test_as_local(name: str, runs: Runs):
     case = CATALOGUE[name]
-    ours, local = runs.observation(case, IN_CONTAINERS), runs.observation(case, LOCAL)
+    ours, local = runs.observation(case, mode_of(name)), runs.observation(case, LOCAL)
     assert ours.status == case.ends, [node for node in ours.nodes if node.raised or node.error]
     named = entries(case)
     found = differences(without(named, ours), without(named, local))

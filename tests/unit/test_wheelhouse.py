@@ -22,6 +22,7 @@ from covalent.executor.utils.wrappers import wrapper_fn
 from covalent_awsbatch_plugin import covalent_calls
 from covalent_awsbatch_plugin.electron import wheelhouse as server
 from covalent_awsbatch_plugin.job import archives, bucket, wheelhouse
+from covalent_awsbatch_plugin.protocol import messages
 from covalent_awsbatch_plugin.protocol.wheelhouse import MANIFEST, python
 
 # What a job does with Covalent, with nothing on its path but the standard library and the archive.
@@ -155,6 +156,11 @@ def test_tasks_that_name_covalent_are_found(function, arguments, hooks, named):
     packed_arguments = [TransportableObject(each) for each in arguments]
     task = covalent_calls.pack_inline(call, packed_arguments, {}, metadata)
     assert server.names_covalent(task.call) is named
+
+
+def test_a_function_too_large_to_look_into_is_taken_for_covalent_s():
+    call = messages.Call(messages.Part("transportable", key="blob", size=10**6))
+    assert server.names_covalent(call)
 
 
 # ---- In the job
