@@ -78,7 +78,7 @@ def names_covalent(call: messages.Call) -> bool:
     A function so large that it is an object of its own is mostly one of Covalent's, with a lattice
     in it. Other large parts are data.
     """
-    if call.function.data is None:
+    if call.function.data is None and call.function.kind == "transportable":
         return True
     hooks = [part for hook in (*call.before, *call.after) for part in hook[:3]]
     parts = [call.function, *call.args, *call.kwargs.values(), *hooks]
