@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import faulthandler
 import importlib
 import os
@@ -129,10 +130,17 @@ def call_task(call: messages.Call, folder: Path) -> Any:
     if call.function.kind == "pickle":
         function, args, kwargs = cloudpickle.loads(content(call.function, folder))
         return function(*args, **kwargs)
-    if call.function.header.get("attrs", {}).get("name") == "_build_sublattice_graph":
+    if is_sublattice_builder(call.function, folder):
         on_demand.check_covalent()
         load_plugins()
     return electron_call.run(call, lambda part: content(part, folder))
+
+
+def is_sublattice_builder(function: messages.Part, folder: Path) -> bool:
+    """Return whether a function is Covalent's own: a user's may bear the same name."""
+    if function.header.get("attrs", {}).get("name") != "_build_sublattice_graph":
+        return False
+    return b"covalent._workflow.electron" in base64.b64decode(content(function, folder))
 
 
 def pack(result: Any, call: messages.Call, folder: Path) -> messages.Part:

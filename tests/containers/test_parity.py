@@ -91,7 +91,7 @@ def mode_of(name: str) -> str:
 def test_as_local(name: str, runs: Runs):
     case = CATALOGUE[name]
     ours, local = runs.observation(case, mode_of(name)), runs.observation(case, LOCAL)
-    assert ours.status == case.ends, [node for node in ours.nodes if node.raised or node.error]
+    assert ours.status == case.ends, [node.stderr for node in ours.nodes if node.stderr]
     named = entries(case)
     found = differences(without(named, ours), without(named, local))
     assert not found, "\n".join(found)
