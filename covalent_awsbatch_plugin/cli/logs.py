@@ -52,6 +52,7 @@ def logs(
         follower = Follower(account, reader, selection, _report)
         for job, event in follower.events(found):
             click.echo(prefix.of(job) + harmless(event.message))
+        _check_streams(follower.without_stream(), selection.node)
     elif len(found) == 1:
         _print_one(account, reader, found[0])
     else:
@@ -82,13 +83,29 @@ def _print_one(account: Account, reader: Reader, job: JobFacts) -> None:
     for event in stream.new_events():
         click.echo(harmless(event.message))
     if not stream.exists and job.finished:
-        raise Refusal(
-            f"The log stream {job.streams[-1]} of {job.task} does not exist in {job.log_group}.",
-            "logs are deleted after the days that the log group keeps them; a container that "
-            f"never started has none ('covalent-awsbatch show {job.task}').",
-        )
+        raise _missing(job)
     if not stream.exists:
         _report(f"{job.task} is {job.status} and has not written anything yet.")
+
+
+def _check_streams(missing: Sequence[JobFacts], node: str | None) -> None:
+    """Report the jobs that ended and whose log streams do not exist.
+
+    Raises:
+        Refusal: It is the one task that was asked for.
+    """
+    if node and missing:
+        raise _missing(missing[0])
+    for job in missing:
+        _report(_missing(job).message)
+
+
+def _missing(job: JobFacts) -> Refusal:
+    return Refusal(
+        f"The log stream {job.streams[-1]} of {job.task} does not exist in {job.log_group}.",
+        "logs are deleted after the days that the log group keeps them; a container that "
+        f"never started has none ('covalent-awsbatch show {job.task}').",
+    )
 
 
 def _print_all(account: Account, jobs: Sequence[JobFacts], prefix: Prefix) -> None:
@@ -100,8 +117,15 @@ def _print_all(account: Account, jobs: Sequence[JobFacts], prefix: Prefix) -> No
             f"'covalent-awsbatch jobs {jobs[0].dispatch}' has the reasons; --follow waits.",
         )
     events: Iterable[Event] = read_streams(account, by_stream.values())
+    is_empty = True
     for event in events:
+        is_empty = False
         click.echo(prefix.of(by_stream[event.stream]) + harmless(event.message))
+    if is_empty:
+        _report(
+            f"The logs of the {len(jobs)} jobs have no lines: the tasks have written nothing, or "
+            "their logs were deleted."
+        )
 
 
 def _of_attempt(jobs: Sequence[JobFacts], attempt: int) -> JobFacts:

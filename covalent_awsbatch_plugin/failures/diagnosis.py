@@ -72,14 +72,14 @@ def _killed(case: Case, outcome: messages.Outcome) -> BatchTaskError:
     if decided is not None:
         return decided
     if outcome.exit_code != SIGKILL:
-        advice = "look at its output above: a crash of native code, os._exit, or a signal."
+        advice = "look at its output: a crash of native code, os._exit, or a signal."
         return errors.TaskKilled(f"{outcome.error}.", advice=advice, evidence=evidence(case))
     near_the_limit = outcome.peak_memory >= NEAR_THE_LIMIT * case.memory * 2**30
     if outcome.out_of_memory or near_the_limit:
         return _made(OUT_OF_MEMORY, case, {})
     return errors.TaskKilled(
         f"{outcome.error}.{_peak(case)}",
-        advice="look at its output above for what may have killed it. If it runs several "
+        advice="look at its output for what may have killed it. If it runs several "
         "processes, they share the memory: raise memory= if together they need more.",
         evidence=evidence(case),
     )

@@ -209,6 +209,8 @@ WORKER = (
         errors.TaskKilled,
         "Its container was killed by SIGKILL, which AWS gives no reason for.",
         "look at the log; raise memory= if the task's memory grows until then.",
+        # Other words are a reason, of a person or of AWS: they are quoted.
+        words=rf"^{EXITED}|\A\s*\Z",
         exit_codes=(SIGKILL,),
     ),
     Rule(

@@ -51,7 +51,8 @@ PLUGINS = "COVALENT_PLUGIN_LOAD"
 
 # Runs pip as its own script does: what is in the working folder is not for pip to import.
 PIP = (
-    "import sys; sys.path[:] = filter(None, sys.path); import runpy; "
+    "import sys; sys.path[:] = filter(None, sys.path); import importlib.util, runpy; "
+    "importlib.util.find_spec('pip') or sys.exit('covalent-awsbatch: this image has no pip.'); "
     "runpy.run_module('pip', run_name='__main__', alter_sys=True)"
 )
 

@@ -243,8 +243,7 @@ def output_of_command(error: BaseException) -> str:
 
 
 def _user_frames(trace: TracebackType | None) -> TracebackType | None:
-    """Return where a traceback leaves our own modules."""
-    start = trace
-    while start is not None and start.tb_frame.f_code.co_filename in OWN_FILES:
-        start = start.tb_next
-    return start or trace
+    """Return where a traceback leaves our own modules; None where it does not, as of a pickle."""
+    while trace is not None and trace.tb_frame.f_code.co_filename in OWN_FILES:
+        trace = trace.tb_next
+    return trace

@@ -300,8 +300,14 @@ def test_logs_that_are_missing(aws: Aws, user: CommandLine, dispatch: Dispatch) 
         logGroupName=options["awslogs-group"],
         logStreamName=described["container"]["logStreamName"],
     )
-    done = user("logs", f"{dispatch.id}:1")
-    assert (done.code, "does not exist" in done.err, done.out) == (1, True, "")
+    for follow in ([], ["--follow"]):
+        done = user("logs", f"{dispatch.id}:1", *follow)
+        assert (done.code, "does not exist" in done.err, done.out) == (1, True, "")
+    dispatch.wait_for(dispatch.submit(2, "true"), "SUCCEEDED")
+    done = user("logs", dispatch.id)
+    assert (done.code, "have no lines" in done.err, done.out) == (0, True, "")
+    done = user("logs", dispatch.id, "--follow")
+    assert (done.code, "does not exist" in done.err, done.out) == (0, True, "")
     # What completes the list of jobs is missing, and the list is not.
     assert user("jobs", dispatch.id).code == 0
 

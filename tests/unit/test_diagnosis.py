@@ -242,6 +242,17 @@ def test_sigkill_is_a_lack_of_memory_only_where_memory_was_it(reason, peak, erro
     assert f"{peak:.2f} " in diagnosed.detail
 
 
+def test_a_reason_that_comes_with_sigkill_is_quoted():
+    error = error_of(ended("stopped for the night", exit_code=137))
+    assert "'stopped for the night', and exit code 137" in error.detail
+    assert "no reason" not in str(error)
+
+
+@pytest.mark.parametrize("reason", [EXITED, ""])
+def test_sigkill_without_a_reason_is_said_to_have_none(reason):
+    assert "no reason" in error_of(ended(reason, exit_code=137)).detail
+
+
 def test_sigkill_without_an_outcome_does_not_guess():
     error = error_of(ended(exit_code=137))
     assert type(error) is errors.TaskKilled

@@ -14,7 +14,7 @@ import pytest
 
 from covalent_awsbatch_plugin.aws.jobs.logs import LINE_LIMIT, harmless
 from covalent_awsbatch_plugin.aws.jobs.poller import parse_all
-from covalent_awsbatch_plugin.job import electron_call, supervisor, task_process
+from covalent_awsbatch_plugin.job import electron_call, on_demand, supervisor, task_process
 from covalent_awsbatch_plugin.job.output import Tee
 from covalent_awsbatch_plugin.job.tracebacks import Source
 from covalent_awsbatch_plugin.protocol import exit_codes, messages
@@ -131,6 +131,14 @@ def test_the_part_that_cannot_be_unpickled_is_named_and_nothing_is_retried(call,
         f"(while {name} of the task was being unpickled)"
     )
     assert outcome.traceback.rstrip().endswith("No module named 'no_such_module'")
+    assert electron_call.__file__ not in outcome.traceback
+
+
+def test_an_image_without_pip_is_a_sentence():
+    command = [sys.executable, "-I", "-S", "-c", on_demand.PIP, "install", "x"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert done.stderr == "covalent-awsbatch: this image has no pip.\n"
 
 
 @pytest.mark.parametrize(

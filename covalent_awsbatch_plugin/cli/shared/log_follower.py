@@ -54,6 +54,12 @@ class Follower:
             time.sleep(pause(self.account))
             self._refresh()
 
+    def without_stream(self) -> list[JobFacts]:
+        """Return the jobs that ended and whose last attempt has no log stream."""
+        missing = {name for name, stream in self._streams.items() if not stream.exists}
+        ended = [job for job in self._jobs.values() if job.finished]
+        return [job for job in ended if missing.intersection(job.streams[-1:])]
+
     def _refresh(self) -> None:
         ids = [job.job_id for job in self._jobs.values() if not job.finished]
         if not self.selection.node:
