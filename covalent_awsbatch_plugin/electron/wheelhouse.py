@@ -17,6 +17,7 @@ import json
 import logging
 import re
 import struct
+import threading
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -58,6 +59,9 @@ NAME = re.compile(rb"\x8c.covalent(?:_dispatcher)?[.\x94]", re.DOTALL)
 
 # Functions of Covalent's that a worker has its own for: their pickles need no Covalent.
 OWN = (b"apply_pip_deps", b"apply_bash_commands")
+
+
+_packing = threading.Lock()
 
 
 class NotPortable(Exception):
@@ -104,8 +108,12 @@ def archive() -> bytes:
 
 @lru_cache(maxsize=1)
 def digest() -> str:
-    """Return the archive's digest, which takes as long the first time; empty for no archive."""
-    return hashlib.sha256(archive()).hexdigest() if archive() else ""
+    """Return the archive's digest, which takes as long the first time; empty for no archive.
+
+    The electrons of a sweep ask for it at once, in threads: one of them packs, the others wait.
+    """
+    with _packing:
+        return hashlib.sha256(archive()).hexdigest() if archive() else ""
 
 
 def write(file: BinaryIO) -> None:

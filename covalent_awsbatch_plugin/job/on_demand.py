@@ -260,7 +260,11 @@ def pip_install(requirements: list[str]) -> None:
     # What is imported is compiled then, once; all the rest would take half of pip's time.
     command += ["--no-compile"]
     environment = {**os.environ, "PIP_BREAK_SYSTEM_PACKAGES": "1"}
-    subprocess.run(command + requirements, env=environment, stdin=subprocess.DEVNULL, check=True)
+    command += requirements
+    done = subprocess.run(command, env=environment, stdin=subprocess.DEVNULL, check=False)
+    if done.returncode:
+        # As a user would call it: the log may quote it.
+        raise subprocess.CalledProcessError(done.returncode, ["pip", "install", *requirements])
 
 
 def read_requirements() -> dict[str, list[str]]:

@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -81,6 +82,15 @@ def test_it_has_all_that_covalent_needs_in_a_job(packed, manifest, tmp_path):
 def test_it_is_the_same_bytes_each_time(packed):
     assert server.archive.__wrapped__() == packed
     assert server.digest() == hashlib.sha256(packed).hexdigest()
+
+
+def test_tasks_that_ask_at_once_have_it_packed_once():
+    for cached in (server.archive, server.digest):
+        cached.cache_clear()
+    with ThreadPoolExecutor(4) as threads:
+        digests = {each.result() for each in [threads.submit(server.digest) for _ in range(4)]}
+    assert len(digests) == 1
+    assert server.archive.cache_info().misses == 1
 
 
 WHEEL = "Root-Is-Purelib: true\nTag: py3-none-any\n"
