@@ -124,8 +124,11 @@ class OnDemand(MetaPathFinder):
 
     @contextlib.contextmanager
     def _one_at_a_time(self) -> Iterator[None]:
-        with self._lock.open("w") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
+        with contextlib.ExitStack() as stack:
+            # Its folder is the task's to remove, with all that is in the one for temporary files.
+            with contextlib.suppress(OSError):
+                file = stack.enter_context(self._lock.open("w"))
+                fcntl.flock(file, fcntl.LOCK_EX)
             yield
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import importlib
 import os
 import pickle
 import subprocess
@@ -132,6 +133,21 @@ def test_the_part_that_cannot_be_unpickled_is_named_and_nothing_is_retried(call,
     )
     assert outcome.traceback.rstrip().endswith("No module named 'no_such_module'")
     assert electron_call.__file__ not in outcome.traceback
+
+
+def test_what_is_imported_is_installed_where_the_temporary_folder_was_removed(
+    tmp_path, monkeypatch
+):
+    def install(module, requirements):
+        (tmp_path / "s3transfer.py").write_text("here = True")
+
+    removed = tmp_path / "removed" / "installing"
+    finder = on_demand.OnDemand({"boto3": ["boto3"]}, install, removed)
+    monkeypatch.setattr(sys, "path", [str(tmp_path)])
+    monkeypatch.setattr(sys, "meta_path", [finder, *sys.meta_path])
+    monkeypatch.delitem(sys.modules, "s3transfer", raising=False)
+    assert importlib.import_module("s3transfer").here
+    sys.modules.pop("s3transfer")
 
 
 def test_an_image_without_pip_is_a_sentence():
