@@ -160,7 +160,11 @@ class AWSBatchExecutor(RemoteExecutor):  # type: ignore[misc]
     def __init_subclass__(cls, **options: Any) -> None:
         """Warn of methods that run() of release 0.42 called, and this one does not."""
         super().__init_subclass__(**options)
-        for name in sorted(_CALLED_BY_RUN_IN_0_42 & vars(cls).keys()):
+        before = cls.__mro__[: cls.__mro__.index(AWSBatchExecutor)]
+        # Its own methods and those it mixes in; parents that are executors had their warning.
+        added = [c for c in before if c is cls or not issubclass(c, AWSBatchExecutor)]
+        names = {name for each in added for name in vars(each)}
+        for name in sorted(_CALLED_BY_RUN_IN_0_42 & names):
             log.warning(
                 "AWS Batch: %s overrides %s(), which run() does not call since release 1.0. "
                 "Override run() instead.",

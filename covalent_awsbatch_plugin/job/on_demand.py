@@ -116,8 +116,8 @@ class OnDemand(MetaPathFinder):
         if found is None:
             raise CannotInstall(
                 f"this image lacks {distribution}, which the task imports, and pip could not "
-                "install it (its output is above). Give the job a way to a package index, or use "
-                "an image that has it: 'covalent-awsbatch image' makes one.",
+                "install it (its output is in the log). Give the job a way to a package index, or "
+                "use an image that has it: 'covalent-awsbatch image' makes one.",
                 name=name,
             )
         return found

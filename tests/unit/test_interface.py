@@ -182,6 +182,26 @@ def test_a_subclass_learns_which_methods_run_no_longer_calls(caplog, monkeypatch
     assert "Override run() instead." in message
 
 
+def test_methods_that_a_subclass_mixes_in_are_found_too(caplog, monkeypatch):
+    monkeypatch.setattr(awsbatch.log, "parent", logging.root)
+
+    class Watch:
+        async def get_status(self, job_id):
+            return "SUCCEEDED", 0
+
+    class Mixed(Watch, AWSBatchExecutor):
+        pass
+
+    class Behind(AWSBatchExecutor, Watch):
+        pass
+
+    class Further(Behind):
+        pass
+
+    (message,) = [record.getMessage() for record in caplog.records]
+    assert "Mixed overrides get_status()" in message
+
+
 def test_boto_session_options_name_the_profile_or_the_keys(tmp_path):
     file = tmp_path / "credentials"
     file.write_text("[lab]\naws_access_key_id = A\naws_secret_access_key = B\n")
