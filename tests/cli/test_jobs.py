@@ -412,6 +412,11 @@ def test_reap_asks(user: CommandLine, dispatch: Dispatch, gone: str) -> None:
         (["jobs", "no-such-dispatch"], 1, "no job of the dispatch no-such-dispatch"),
         (["jobs", ":3"], 2, "neither a dispatch id"),
         (["logs", "d:x"], 2, "neither a dispatch id"),
+        *(
+            ([command, text, *more], 2, "neither a dispatch id")
+            for command, *more in (["cancel", "--yes"], ["reap", "--yes"], ["recover"], ["jobs"])
+            for text in ("", "d:", ":")
+        ),
         (["logs", "no-such-dispatch:1"], 1, "node 1"),
         (["cancel", "no-such-dispatch", "--yes"], 1, "no job of the dispatch"),
         (["jobs", "--queue", "none"], 1, "no job queue none"),

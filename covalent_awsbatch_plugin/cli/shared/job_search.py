@@ -65,8 +65,9 @@ def parse_selection(
     Raises:
         WrongCall: The text is neither.
     """
-    dispatch, _, node = (text or "").partition(":")
-    if text and (not dispatch or (node and not node.isdigit())):
+    dispatch, colon, node = (text or "").partition(":")
+    # An empty part is a script's variable that is not set, and must not mean more jobs.
+    if text is not None and (not dispatch or (colon and not node.isdigit())):
         raise WrongCall(
             f"{text!r} is neither a dispatch id nor a dispatch id and a node's number.",
             "give the id that ct.dispatch returned, and the node's number after a colon: "
