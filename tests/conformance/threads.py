@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Callable
 
@@ -10,6 +11,7 @@ import cloudpickle
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
+from covalent_awsbatch_plugin.local.loopback import open_directly
 from covalent_awsbatch_plugin.local.runners.runner import AttemptExit, AttemptSpec
 from covalent_awsbatch_plugin.protocol import env_names, envelope, messages, s3_keys
 
@@ -29,12 +31,15 @@ class PlayedAttempt:
 
     def _run(self) -> None:
         environment = self._spec.environment
+        with open_directly(environment["AWS_CONTAINER_CREDENTIALS_FULL_URI"], timeout=60) as read:
+            keys = json.load(read)
         client = boto3.client(
             "s3",
             endpoint_url=environment["AWS_ENDPOINT_URL"],
             region_name=environment["AWS_DEFAULT_REGION"],
-            aws_access_key_id=environment["AWS_ACCESS_KEY_ID"],
-            aws_secret_access_key=environment["AWS_SECRET_ACCESS_KEY"],
+            aws_access_key_id=keys["AccessKeyId"],
+            aws_secret_access_key=keys["SecretAccessKey"],
+            aws_session_token=keys["Token"],
             config=Config(retries={"mode": "standard", "max_attempts": 10}),
         )
         bucket = environment[env_names.ENV_BUCKET]
