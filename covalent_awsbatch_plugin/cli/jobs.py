@@ -81,6 +81,11 @@ def jobs(
         click.echo(json.dumps([task.as_json(now) for task in tasks], indent=2))
     elif tasks:
         _show(tasks, wide=wide)
+        if not dispatch_id and recent and sum(job.finished for job in found) >= recent:
+            console().print(
+                f"\nOf the jobs that ended, only the newest {recent} are shown and counted; see "
+                "--limit and --since, or give a dispatch ID."
+            )
     else:
         console().print(f"There is no such job in the queue {queue.name}{_hint(selection)}.")
     reader.notes.show()

@@ -167,6 +167,8 @@ def test_jobs_finds_by_the_beginning_of_an_id_and_by_node(
     assert one["node"] == "2"
     everything = {job["job_id"] for job in user("jobs", "--json", "--limit", "50").json()}
     assert {*dispatch.jobs, foreign} <= everything
+    assert "only the newest 2 are shown" in user("jobs", "--limit", "2").out
+    assert "newest" not in user("jobs", dispatch.id).out
 
 
 def test_others_jobs_are_not_shown(aws: Aws, user: CommandLine, dispatch: Dispatch) -> None:
