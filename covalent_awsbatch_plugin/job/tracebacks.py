@@ -17,6 +17,8 @@ from types import CodeType, FrameType, TracebackType
 
 DYNAMIC = "<dynamic-code>"
 
+HEADER = "Traceback (most recent call last):\n"
+
 # Characters of a traceback that are kept; the middle of a longer one is left out.
 LIMIT = 64 * 1024
 
@@ -48,12 +50,16 @@ def render(error: BaseException, start: TracebackType | None, source: Source) ->
     for shown, entries in _chain(described, error, start):
         for summary, (frame, _) in zip(shown.stack, traceback.walk_tb(entries), strict=False):
             summary.filename = _file(frame, source)
-    return shorten("".join(described.format()))
+    text, last = "".join(described.format()), "".join(described.format_exception_only())
+    if start is None and text.endswith(last):
+        # Python leaves the header out where there are no entries.
+        text = text.removesuffix(last) + HEADER + last
+    return shorten(text)
 
 
 def bare(start: TracebackType | None) -> str:
     """Return a traceback's files and lines without their source, by nothing but built-in types."""
-    lines = ["Traceback (most recent call last):\n"]
+    lines = [HEADER]
     while start is not None:
         code = start.tb_frame.f_code
         lines.append(f'  File "{code.co_filename}", line {start.tb_lineno}, in {code.co_name}\n')

@@ -150,7 +150,8 @@ def split_traceback(stderr: str) -> tuple[str, tuple[str, ...]]:
     Of a traceback count the functions that belong neither to an executor nor to Covalent's
     wrapper, and the lines about the exception. The explanation that we add is left out.
     """
-    stderr = re.sub(r"(?m)^.*RuntimeWarning: .*\n(  .*\n)?", "", stderr)
+    # Python shows a warning once in a process, and Covalent's local workers make many calls.
+    stderr = re.sub(r"(?m)^.*(Runtime|User)Warning: .*\n(  .*\n)?", "", stderr)
     stderr = re.split(r"\nThe task |\nThe result |\nCovalent", stderr)[0]
     head, found, trace = stderr.partition("Traceback (most recent call last):\n")
     if not found:

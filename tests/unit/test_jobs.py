@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import string
+import subprocess
+import sys
 
 import pytest
 from botocore.session import Session
@@ -279,3 +281,22 @@ def test_two_reasons_of_a_waiting_job_mean_that_no_host_can_run_it(
 ):
     job = description.JobDescription("j", status, reason)
     assert (bool(job.misconfiguration), job.never_fits) == (misconfigured, never_fits)
+
+
+NAMES = """
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+from covalent_awsbatch_plugin.aws.model.task import process_name
+
+barrier = Barrier(16)
+with ThreadPoolExecutor(16) as pool:
+    print(len(set(pool.map(lambda _: [barrier.wait(), process_name()][1], range(16)))))
+"""
+
+
+def test_threads_that_ask_at_once_get_one_name_of_the_process() -> None:
+    """What tasks share would be uploaded once for each name."""
+    done = subprocess.run(
+        [sys.executable, "-c", NAMES], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == ["1"]

@@ -150,3 +150,11 @@ def test_a_long_traceback_keeps_its_ends():
     assert shown.startswith("Traceback")
     assert "characters left out" in shown
     assert len(shown) < tracebacks.LIMIT + 100
+
+
+def test_an_exception_without_entries_has_the_header() -> None:
+    error = TypeError("no such argument")
+    assert render(error, None, Source()) == f"{tracebacks.HEADER}TypeError: no such argument\n"
+    error.__cause__ = KeyError("cause")
+    shown = render(error, None, Source())
+    assert shown.endswith(f"\n\n{tracebacks.HEADER}TypeError: no such argument\n")

@@ -10,7 +10,6 @@ import secrets
 import socket
 from collections.abc import Coroutine, Iterator
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
 from typing import Any, TypeVar
 
 from ...protocol import env_names, messages, s3_keys
@@ -238,11 +237,14 @@ def server_name() -> str:
 
 def process_name() -> str:
     """Return a name that only this process ever has, for the objects that it deletes."""
-    return _process_name(os.getpid())
+    # A process that was forked has a name of its own; threads that ask at once get the same.
+    pid = os.getpid()
+    return _names.get(pid) or _names.setdefault(pid, _new_name(pid))
 
 
-@lru_cache(maxsize=1)
-def _process_name(pid: int) -> str:
-    # A process that was forked has a name of its own.
+_names: dict[int, str] = {}
+
+
+def _new_name(pid: int) -> str:
     host = re.sub(r"[^A-Za-z0-9]+", "-", socket.gethostname()).strip("-")[:32] or "host"
     return f"{host}-{pid}-{secrets.token_hex(6)}"
