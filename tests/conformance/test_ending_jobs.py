@@ -40,7 +40,7 @@ def start(aws: FakeAws, tmp_path: Path) -> Start:
             asyncio.ensure_future(one.run(len, [b""], {}, {"dispatch_id": "many", "node_id": n}))
             for n in range(JOBS)
         ]
-        while aws.calls["batch:SubmitJob"] < JOBS:  # noqa: ASYNC110 - the fake is no coroutine
+        while len(aws.batch.jobs) < JOBS:  # noqa: ASYNC110 - the fake is no coroutine
             await asyncio.sleep(0.05)
         return runs
 
