@@ -10,9 +10,6 @@ from typing import Any, BinaryIO
 
 from .protocol import messages
 
-# Covalent's function that builds a sublattice; its result is a text, a tarball in base64.
-SUBLATTICE_BUILDER = "_build_sublattice_graph"
-
 # A text that is put together grows by this much; it is copied until the interpreter has seen
 # some turns of the loop, so these are short.
 TEXT_PIECE = 256 * 1024

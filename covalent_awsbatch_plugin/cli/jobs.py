@@ -16,7 +16,7 @@ from .shared.job_queue import existing_queue, queue_name, queue_option
 from .shared.job_search import STATES, Selection, find_jobs, none_found, parse_selection
 from .shared.job_table import show_group
 from .shared.job_view import Reader, TaskView
-from .shared.screen import console
+from .shared.screen import console, print_prose
 
 
 def _check_age(_ctx: click.Context, _param: click.Parameter, value: str | None) -> float | None:
@@ -82,7 +82,7 @@ def jobs(
     elif tasks:
         _show(tasks, wide=wide)
         if not dispatch_id and recent and sum(job.finished for job in found) >= recent:
-            console().print(
+            print_prose(
                 f"\nOf the jobs that ended, only the newest {recent} are shown and counted; see "
                 "--limit and --since, or give a dispatch ID."
             )

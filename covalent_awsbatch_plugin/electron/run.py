@@ -274,6 +274,6 @@ async def _result(backend: Backend, request: TaskRequest, outcome: messages.Outc
 async def _transportable(
     backend: Backend, request: TaskRequest, part: messages.Part, text: str
 ) -> Any:
-    if request.name != covalent_results.SUBLATTICE_BUILDER:
+    if request.name != messages.SUBLATTICE_BUILDER:
         return covalent_results.transportable(part, text)
     return await backend.session.in_thread(partial(covalent_results.sublattice, part, text))

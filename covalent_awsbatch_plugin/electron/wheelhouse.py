@@ -35,21 +35,8 @@ log = logging.getLogger("covalent_awsbatch_plugin")
 
 ROOT = "covalent"
 
-# Requirements of Covalent's that its server alone imports.
-SERVER_ONLY = frozenset(
-    {
-        "aiohttp",
-        "alembic",
-        "boto3",
-        "fastapi",
-        "natsort",
-        "python-socketio",
-        "rich",
-        "sqlalchemy",
-        "sqlalchemy-utils",
-        "uvicorn",
-    }
-)
+# Requirements of Covalent's that are not packed; what imports boto3 gets it by itself.
+SERVER_ONLY = frozenset({"boto3", *wheelhouse.SERVER_MODULES})
 
 # Folders whose files a job has no use for: tests, and the user interface.
 LEFT_OUT = frozenset({"tests", "webapp"})

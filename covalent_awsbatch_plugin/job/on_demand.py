@@ -24,7 +24,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from ..protocol import messages
+from ..protocol import messages, wheelhouse
 
 # Of what is imported, what is installed: names of distributions.
 PROVIDES = {
@@ -34,19 +34,6 @@ PROVIDES = {
     "botocore": "boto3",
     "s3transfer": "boto3",
 }
-# Modules that Covalent's server alone imports. What brings Covalent may leave them out, so they
-# are installed once Covalent is there and they are imported.
-SERVER_MODULES = (
-    "aiohttp",
-    "alembic",
-    "fastapi",
-    "natsort",
-    "rich",
-    "socketio",
-    "sqlalchemy",
-    "sqlalchemy_utils",
-    "uvicorn",
-)
 PLUGINS = "COVALENT_PLUGIN_LOAD"
 
 # Runs pip as its own script does: what is in the working folder is not for pip to import.
@@ -198,7 +185,7 @@ class _WithoutPlugins(Loader):
 
 def provider(module: str) -> str:
     """Return the distribution that is installed for a module; empty for none."""
-    if module in SERVER_MODULES and "covalent" in sys.modules:
+    if module in wheelhouse.SERVER_MODULES.values() and "covalent" in sys.modules:
         return "covalent"
     return PROVIDES.get(module, "")
 

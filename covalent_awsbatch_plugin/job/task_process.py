@@ -138,7 +138,7 @@ def call_task(call: messages.Call, folder: Path) -> Any:
 
 def is_sublattice_builder(function: messages.Part, folder: Path) -> bool:
     """Return whether a function is Covalent's own: a user's may bear the same name."""
-    if function.header.get("attrs", {}).get("name") != "_build_sublattice_graph":
+    if function.header.get("attrs", {}).get("name") != messages.SUBLATTICE_BUILDER:
         return False
     return b"covalent._workflow.electron" in base64.b64decode(content(function, folder))
 

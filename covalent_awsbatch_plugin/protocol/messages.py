@@ -12,6 +12,9 @@ INLINE_LIMIT = 256 * 1024
 # What is kept of each output stream; the middle of anything longer is left out.
 OUTPUT_LIMIT = 4 * 1024 * 1024
 
+# Covalent's function that builds a sublattice; its result is a text, a tarball in base64.
+SUBLATTICE_BUILDER = "_build_sublattice_graph"
+
 # How a task ended, as an outcome names it.
 RETURNED = "returned"
 RAISED = "raised"

@@ -8,6 +8,21 @@ import sys
 MANIFEST = "manifest.json"
 
 
+# Requirements of Covalent's that its server alone imports, each with its module. The archive lacks
+# them; a job installs one when user code imports it.
+SERVER_MODULES = {
+    "aiohttp": "aiohttp",
+    "alembic": "alembic",
+    "fastapi": "fastapi",
+    "natsort": "natsort",
+    "python-socketio": "socketio",
+    "rich": "rich",
+    "sqlalchemy": "sqlalchemy",
+    "sqlalchemy-utils": "sqlalchemy_utils",
+    "uvicorn": "uvicorn",
+}
+
+
 def python() -> str:
     """Return a name of this Python: modules compiled by one of another name are of no use."""
     return f"{sys.implementation.cache_tag}{getattr(sys, 'abiflags', '')}"

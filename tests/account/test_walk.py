@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import signal
@@ -15,6 +14,8 @@ from typing import Any
 import boto3
 import psutil
 import pytest
+
+from tests.served import served
 
 from .facts import FACTS
 from .report import masked
@@ -30,20 +31,8 @@ ONLY_ON_AWS = {"GPUs", "KMS key", "agent", "instance tags"}
 
 @pytest.fixture(scope="module")
 def access() -> Iterator[dict[str, str]]:
-    with subprocess.Popen(
-        [sys.executable, "-m", "tests.account.serve"],
-        cwd=ROOT,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as process:
-        assert process.stdin is not None
-        assert process.stdout is not None
-        try:
-            yield json.loads(process.stdout.readline())
-        finally:
-            process.stdin.close()
-            process.wait(60)
+    with served("tests.account.serve") as found:
+        yield found
 
 
 def start(access: dict[str, str], *arguments: str) -> subprocess.Popen[str]:

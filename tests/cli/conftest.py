@@ -1,12 +1,11 @@
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from tests.served import served
 
 from .command import Aws, CommandLine
 
@@ -14,20 +13,8 @@ from .command import Aws, CommandLine
 @pytest.fixture(scope="session")
 def aws() -> Iterator[Aws]:
     """A local AWS for all tests of the commands, with the stack of the prefix ``covalent``."""
-    with subprocess.Popen(
-        [sys.executable, "-m", "tests.cli.serve"],
-        cwd=Path(__file__).parents[2],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as process:
-        assert process.stdin is not None
-        assert process.stdout is not None
-        try:
-            yield Aws(json.loads(process.stdout.readline()))
-        finally:
-            process.stdin.close()
-            process.wait(60)
+    with served("tests.cli.serve") as found:
+        yield Aws(found)
 
 
 @pytest.fixture

@@ -27,9 +27,13 @@ def objects(aws: FakeAws) -> dict[str, Any]:
     return aws.objects()
 
 
-async def wait_until(condition: Callable[[], Any], seconds: float = 30) -> None:
-    """Wait for a condition, in the wall's time: an event loop's may run faster."""
+async def wait_until(condition: Callable[[], Any], seconds: float = 30) -> Any:
+    """Return what ``condition`` returns, once that is true.
+
+    It waits in the wall's time: an event loop's may run faster.
+    """
     deadline = time.monotonic() + seconds
-    while not condition():
+    while not (value := condition()):
         assert time.monotonic() < deadline, f"not within {seconds} seconds"
         await asyncio.sleep(0.01)
+    return value

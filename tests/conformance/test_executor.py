@@ -25,16 +25,9 @@ from covalent_awsbatch_plugin.protocol import s3_keys
 from tests.fake_aws import FakeAws
 from tests.fake_aws.scripts import run_here
 
+from .over_fake import wait_until
+
 SLEEP_SECONDS = 600
-
-
-async def wait_until(condition: Callable[[], Any], seconds: float = 30) -> Any:
-    loop = asyncio.get_running_loop()
-    deadline = loop.time() + seconds
-    while not (value := condition()):
-        assert loop.time() < deadline, f"not within {seconds} seconds"
-        await asyncio.sleep(0.05)
-    return value
 
 
 @pytest.fixture(params=["fake", pytest.param("emulator", marks=pytest.mark.emulator)])

@@ -349,25 +349,23 @@ def s3_upload_of_a_folder(setting: Setting) -> Workflow:
     return with_s3(setting, transfer, write, bucket)
 
 
-@case("S3 strategy: download of a folder fails: Covalent repeats its prefix", ends=FAILED)
-def s3_download_of_a_folder(setting: Setting) -> Workflow:
+def downloaded(setting: Setting, prefix: str) -> Workflow:
+    """Return a workflow whose electron lists what a transfer has fetched from below a prefix."""
     bucket = bucket_of(setting, a="one", b="two")
     target = setting.place / "got"
 
     def read(files):
         return sorted(str(path.relative_to(target)) for path in target.rglob("*"))
 
-    transfer = ct.fs.TransferFromRemote(f"s3://{bucket}/folder/", f"{target}/")
+    transfer = ct.fs.TransferFromRemote(f"s3://{bucket}/{prefix}", f"{target}/")
     return with_s3(setting, transfer, read, bucket)
+
+
+@case("S3 strategy: download of a folder fails: Covalent repeats its prefix", ends=FAILED)
+def s3_download_of_a_folder(setting: Setting) -> Workflow:
+    return downloaded(setting, "folder/")
 
 
 @case("S3 strategy: download of a whole bucket")
 def s3_download_of_a_bucket(setting: Setting) -> Workflow:
-    bucket = bucket_of(setting, a="one", b="two")
-    target = setting.place / "got"
-
-    def read(files):
-        return sorted(str(path.relative_to(target)) for path in target.rglob("*"))
-
-    transfer = ct.fs.TransferFromRemote(f"s3://{bucket}/", f"{target}/")
-    return with_s3(setting, transfer, read, bucket)
+    return downloaded(setting, "")

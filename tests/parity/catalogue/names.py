@@ -37,10 +37,8 @@ def names_in_other_scripts(setting: Setting) -> Workflow:
     return Workflow(рабочий_процесс, (5,))
 
 
-@case("Functions that bear the names of builtins, and of Covalent's own functions")
-def names_of_other_functions(setting: Setting) -> Workflow:
-    names = ("print", "wrapper_fn", "_auto_list_node", "_postprocess_recursively")
-    names += ("_build_sublattice_graph", "main")
+def electrons_named(names: tuple[str, ...]) -> Workflow:
+    """Return a workflow of electrons with these names."""
 
     def make(name):
         def function(value):
@@ -54,24 +52,21 @@ def names_of_other_functions(setting: Setting) -> Workflow:
         return [electron(number) for number, electron in enumerate(electrons)]
 
     return Workflow(workflow)
+
+
+@case("Functions that bear the names of builtins, and of Covalent's own functions")
+def names_of_other_functions(setting: Setting) -> Workflow:
+    names = ("print", "wrapper_fn", "_auto_list_node", "_postprocess_recursively")
+    names += ("_build_sublattice_graph", "main")
+
+    return electrons_named(names)
 
 
 @case("Function names that no definition could have")
 def names_that_are_none(setting: Setting) -> Workflow:
     names = ("with space/and:colon", "%s {} \n next", "", "n" * 300, "../up")
 
-    def make(name):
-        def function(value):
-            return value, name
-
-        return named(function, name)
-
-    electrons = [make(name) for name in names]
-
-    def workflow():
-        return [electron(number) for number, electron in enumerate(electrons)]
-
-    return Workflow(workflow)
+    return electrons_named(names)
 
 
 @case("A docstring that is none, and a long one")
